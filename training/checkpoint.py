@@ -32,6 +32,7 @@ class Checkpoint:
     spec: GeneratorSpec
     config: TrainConfig
     images_shown: int  # real images since the start
+    data_images: int  # images in the data set
     generator_ema: Weights  # the averaged weights, batch-norm statistics re-estimated: what is served
     training_state: dict[str, Any]  # networks, optimizers, random state: what resuming needs
 
@@ -48,6 +49,7 @@ class Checkpoint:
             "spec": self.spec.to_json(),
             "config": self.config.to_json(),
             "images_shown": self.images_shown,
+            "data_images": self.data_images,
             "generator_ema": self.generator_ema,
             "training_state": self.training_state,
         }
@@ -83,6 +85,7 @@ class Checkpoint:
             spec=GeneratorSpec.from_json(content["spec"]),
             config=TrainConfig.from_json(content["config"]),
             images_shown=content["images_shown"],
+            data_images=content["data_images"],
             generator_ema=content["generator_ema"],
             training_state=content["training_state"],
         )

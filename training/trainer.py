@@ -156,6 +156,7 @@ class Trainer:
             spec=self.spec,
             config=self.config,
             images_shown=self.images_shown,
+            data_images=len(self.labels),
             generator_ema=self.serving_generator().state_dict(),
             training_state={
                 "generator": self.generator.state_dict(),

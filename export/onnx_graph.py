@@ -1,0 +1,104 @@
+"""A trained generator -> an ONNX graph of the whole of generation, batch norm folded away."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
+from training.networks import BASE_SIZE, Generation, Generator
+
+VALUES = "values"  # the twin's second output: the images before rounding
+OPSET = 20
+
+
+class _Twin(nn.Module):
+    """Generation that also tells its images before rounding, to measure parity with."""
+
+    def __init__(self, generation: Generation) -> None:
+        super().__init__()
+        self.generation = generation
+
+    def forward(self, latent: Tensor, class_vector: Tensor) -> tuple[Tensor, Tensor]:
+        return self.generation(latent, class_vector), self.generation.values(latent, class_vector)
+
+
+def fold_batch_norm(generator: Generator) -> Generator:
+    """The same function without normalisation layers: each one folded into the layer before it.
+
+    w' = w gamma / sqrt(var + eps), b' = beta - mean gamma / sqrt(var + eps). Evaluation mode only.
+    """
+    folded = copy.deepcopy(generator).eval()
+    for index, norm in enumerate(folded.norms):
+        up = cast(nn.ConvTranspose2d, folded.up[index])
+        folded.up[index] = fuse_conv_bn_eval(up, cast(nn.BatchNorm2d, norm), transpose=True)
+        folded.norms[index] = nn.Identity()
+    norm = folded.first_norm
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    scale = norm.weight / torch.sqrt(variance + norm.eps)  # [C0]
+    bias = norm.bias - mean * scale  # [C0]
+    per_feature = BASE_SIZE**2  # the first layer's rows are [C0, 4, 4], flattened
+    first = nn.Linear(folded.first.in_features, folded.first.out_features)
+    first.weight = nn.Parameter(folded.first.weight * scale.repeat_interleave(per_feature)[:, None])
+    first.bias = nn.Parameter(bias.repeat_interleave(per_feature))
+    folded.first = first
+    folded.first_norm = nn.Identity()  # type: ignore[assignment]
+    return folded.requires_grad_(False)
+
+
+def onnx_graph(generator: Generator, spec: GeneratorSpec, twin: bool = False) -> bytes:
+    """An ONNX file: latent, class_vector -> images; the twin also outputs `values`.
+
+    The generator's batch norm must be folded already.
+    """
+    generation = Generation(generator, spec).eval()
+    module = _Twin(generation) if twin else generation
+    example = torch.zeros(2, spec.latent_dim), torch.zeros(2, spec.num_classes)
+    batch = torch.export.Dim("batch")
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            example,
+            dynamo=True,
+            input_names=[LATENT, CLASS_VECTOR],
+            output_names=[IMAGES, VALUES] if twin else [IMAGES],
+            dynamic_shapes=({0: batch}, {0: batch}),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+    model = cast(torch.onnx.ONNXProgram, program).model_proto
+    for node in model.graph.node:  # the exporter's notes name source files and lines of this machine
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model, full_check=True)
+    buffer = io.BytesIO()
+    onnx.save(model, buffer)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter reports its progress and its own deprecations; a user can act on neither."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

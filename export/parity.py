@@ -1,0 +1,61 @@
+"""Does an exported graph make what the trained network makes? Measured, and refused if not."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import torch
+
+from export.onnx_graph import VALUES
+from generator.artifact import Parity
+from generator.latents import latents
+from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
+from training.networks import Generation, Generator
+
+BATCHES = (1, 3, 64)
+MAX_ABS_ERROR = 1e-5  # before rounding, of a range of 2
+MAX_PIXEL_ERROR = 1  # uint8 steps: a value on the edge between two may round either way
+
+
+class ParityError(ValueError):
+    """A graph that does not make the network's images."""
+
+
+def measure_parity(generator: Generator, spec: GeneratorSpec, graph: bytes, twin: bytes) -> Parity:
+    """Compares onnxruntime on the exported graph and its twin with torch on the trained network.
+
+    `generator` is the network as trained, batch norm unfolded. Seeds 0.. and every class in turn, batches
+    of 1, 3 and 64. Raises ParityError.
+    """
+    sessions = [
+        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        for model in (graph, twin)
+    ]
+    generation = Generation(generator, spec).eval()
+    max_abs_error, max_pixel_error, differing, compared = 0.0, 0, 0, 0
+    for batch in BATCHES:
+        seeds = range(batch)
+        latent = latents(seeds, spec.latent_dim, noise=spec.noise)
+        class_vector = spec.class_vectors([seed % spec.num_classes for seed in seeds])
+        class_vector[-1] = 1 / spec.num_classes  # one mixture of classes among the plain ones
+        feed = {LATENT: latent, CLASS_VECTOR: class_vector}
+        images = sessions[0].run([IMAGES], feed)[0]
+        twin_images, values = sessions[1].run([IMAGES, VALUES], feed)
+        with torch.no_grad():
+            inputs = torch.from_numpy(latent), torch.from_numpy(class_vector)
+            expected, expected_values = generation(*inputs), generation.values(*inputs)
+        if images.shape != expected.shape or images.dtype != np.uint8:
+            raise ParityError(f"the graph makes {images.dtype} {images.shape}, not {expected.shape}")
+        if not np.array_equal(images, twin_images):
+            raise ParityError("the graph and its twin make different images")
+        errors = np.abs(images.astype(np.int16) - expected.numpy())
+        max_abs_error = max(max_abs_error, float(np.abs(values - expected_values.numpy()).max()))
+        max_pixel_error = max(max_pixel_error, int(errors.max()))
+        differing += int((errors > 0).sum())
+        compared += errors.size
+    if not max_abs_error <= MAX_ABS_ERROR or max_pixel_error > MAX_PIXEL_ERROR:
+        raise ParityError(
+            f"parity failed: {max_abs_error:.2e} before rounding (allowed {MAX_ABS_ERROR:g}), "
+            f"{max_pixel_error} uint8 steps after (allowed {MAX_PIXEL_ERROR}); nothing was written"
+        )
+    return Parity(BATCHES, max_abs_error, max_pixel_error, differing, compared)

@@ -1,0 +1,241 @@
+"""An artifact: a folder that holds a finished generator and says everything about it.
+
+    models/fashion/
+        manifest.json      schema version, name, digest, spec, files with sha256, provenance, parity, metrics
+        generator.onnx     the whole of generation: latent, class_vector -> finished uint8 pixels
+        sheet.png          what it makes, for people
+
+The manifest is written last, into a temporary folder that is then put in place whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from generator.spec import GeneratorSpec, SpecError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+ONNX = "generator.onnx"
+SHORT_DIGEST = 12  # hexadecimal digits that name a version in links and headers
+
+
+class ArtifactError(ValueError):
+    """A folder that is not a whole and untouched artifact, with what is wrong and the way out."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a generator comes from."""
+
+    data_name: str
+    data_licence: str
+    data_attribution: str
+    data_images: int  # how many images it was trained on
+    kimg: float  # thousands of real images shown in training
+    training: Mapping[str, Any] = field(default_factory=dict)  # every option of the run
+    versions: Mapping[str, str] = field(default_factory=dict)  # of the software that made it
+    created: str = ""  # ISO 8601, UTC
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an engine's images are from the trained network's, over the batches that were compared."""
+
+    batches: tuple[int, ...]
+    max_abs_error: float  # before rounding, of a range of 2
+    max_pixel_error: int  # in uint8 steps
+    differing_pixels: int
+    compared_pixels: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    name: str
+    spec: GeneratorSpec
+    files: Mapping[str, str]  # file name -> sha256, hexadecimal
+    provenance: Provenance
+    parity: Mapping[str, Parity]  # engine -> parity
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    @cached_property
+    def digest(self) -> str:
+        """The generator's identity, sha256: its spec and its ONNX files, nothing else."""
+        graphs = {name: sha for name, sha in self.files.items() if name.endswith(".onnx")}
+        identity = {"spec": self.spec.to_json(), "files": graphs}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def id(self) -> str:
+        """name@digest, the digest shortened: what replies and links call this version."""
+        return f"{self.name}@{self.digest[:SHORT_DIGEST]}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema_version": self.schema_version,
+            "name": self.name,
+            "digest": self.digest,
+            "spec": self.spec.to_json(),
+            "files": dict(self.files),
+            "provenance": asdict(self.provenance),
+            "parity": {engine: asdict(parity) for engine, parity in self.parity.items()},
+            "metrics": dict(self.metrics),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Manifest:
+        """The manifest that `to_json` wrote. Raises ArtifactError."""
+        version = fields.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise ArtifactError(f"schema_version {version}: this program reads {SCHEMA_VERSION}")
+        try:
+            parity = {
+                engine: Parity(**record | {"batches": tuple(record["batches"])})
+                for engine, record in fields["parity"].items()
+            }
+            manifest = cls(
+                name=fields["name"],
+                spec=GeneratorSpec.from_json(fields["spec"]),
+                files=fields["files"],
+                provenance=Provenance(**fields["provenance"]),
+                parity=parity,
+                metrics=fields["metrics"],
+            )
+            digest = fields["digest"]
+        except (KeyError, TypeError, AttributeError, SpecError) as error:
+            raise ArtifactError(f"the manifest is not complete: {error}") from error
+        if digest != manifest.digest:
+            raise ArtifactError(
+                f"digest {digest[:SHORT_DIGEST]}... does not fit the contents: they have "
+                f"{manifest.digest[:SHORT_DIGEST]}..."
+            )
+        return manifest
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified artifact on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def spec(self) -> GeneratorSpec:
+        return self.manifest.spec
+
+    @property
+    def onnx_file(self) -> Path:
+        return self.path / ONNX
+
+    @classmethod
+    def open(cls, path: str | Path) -> Artifact:
+        """Reads the manifest and checks the sha256 of every file. Raises ArtifactError."""
+        folder = Path(path).resolve()  # a symlink may be switched while this version is in use
+        file = folder / MANIFEST
+        if not file.is_file():
+            raise ArtifactError(
+                f"{path} is not an artifact: it has no {MANIFEST}; `python -m export` makes one"
+            )
+        try:
+            fields = json.loads(file.read_text())
+            manifest = Manifest.from_json(fields)
+        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
+            raise ArtifactError(f"{file} is not valid JSON: {error}") from error
+        except ArtifactError as error:
+            raise ArtifactError(f"{file}: {error}; export the generator again") from error
+        if ONNX not in manifest.files:
+            raise ArtifactError(f"{file} lists no {ONNX}; export the generator again")
+        for name, expected in manifest.files.items():
+            member = folder / name
+            if Path(name).name != name or not member.is_file():
+                raise ArtifactError(f"{member} is missing; export the generator again")
+            found = hashlib.sha256(member.read_bytes()).hexdigest()
+            if found != expected:
+                raise ArtifactError(
+                    f"{member} was changed: its sha256 is {found[:SHORT_DIGEST]}..., the manifest says "
+                    f"{expected[:SHORT_DIGEST]}...; export the generator again"
+                )
+        return cls(folder, manifest)
+
+    def record_metrics(self, metrics: Mapping[str, Any]) -> Artifact:
+        """Adds measurements to the manifest, in place and at once; the digest stays."""
+        fields = self.manifest.to_json()
+        fields["metrics"] = {**self.manifest.metrics, **metrics}
+        unfinished = self.path / f"{MANIFEST}.unfinished"
+        unfinished.write_text(json.dumps(fields, indent=2) + "\n")
+        os.replace(unfinished, self.path / MANIFEST)
+        return Artifact.open(self.path)
+
+
+def check_free(path: Path, replace: bool) -> None:
+    """Raises ArtifactError where an artifact could not be put."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if not replace:
+        raise ArtifactError(f"{path} is already there: --replace replaces it, or give another name")
+    if not (path / MANIFEST).is_file():
+        raise ArtifactError(f"{path} is not an artifact, so it is not replaced: give another name")
+
+
+def write_artifact(
+    path: Path,
+    *,
+    name: str,
+    spec: GeneratorSpec,
+    files: Mapping[str, bytes],
+    provenance: Provenance,
+    parity: Mapping[str, Parity],
+    replace: bool = False,
+) -> Artifact:
+    """Writes an artifact beside its place, checks it, then moves it there whole.
+
+    Where `path` is a symlink, the new version is put beside it and the link is switched, which no reader
+    can see half-done; a folder is exchanged by two renames. Raises ArtifactError.
+    """
+    check_free(path, replace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+    manifest = Manifest(name, spec, hashes, provenance, parity)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        unfinished.chmod(0o755)
+        for file, content in files.items():
+            (unfinished / file).write_bytes(content)
+        (unfinished / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
+        Artifact.open(unfinished)
+        _put_in_place(unfinished, path, manifest.id)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return Artifact.open(path)
+
+
+def _put_in_place(unfinished: Path, path: Path, version: str) -> None:
+    if path.is_symlink():
+        target = path.parent / version
+        if not target.exists():
+            os.rename(unfinished, target)
+        link = path.parent / f".{path.name}-link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(target.name)
+        os.replace(link, path)
+    elif path.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+        os.rename(path, old / path.name)
+        try:
+            os.rename(unfinished, path)
+        except OSError:
+            os.rename(old / path.name, path)
+            raise
+        shutil.rmtree(old)
+    else:
+        os.rename(unfinished, path)

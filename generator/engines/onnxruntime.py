@@ -1,0 +1,69 @@
+"""onnxruntime on the CPU."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from generator.artifact import Artifact
+from generator.engines import EngineError
+from generator.pixels import Pixels
+from generator.spec import CLASS_VECTOR, IMAGES, LATENT
+
+
+class OnnxruntimeEngine:
+    """An onnxruntime session on the CPU; an image's pixels do not depend on its batch."""
+
+    def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
+        """Raises EngineError for a graph that cannot be loaded or is not a generator's."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or os.cpu_count() or 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3  # errors
+        # Threads that spin while they wait would take the cores from the server around the engine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                artifact.onnx_file.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own exceptions have no common base
+            raise EngineError(f"onnxruntime cannot load {artifact.onnx_file}: {error}") from error
+        names = {tensor.name for tensor in self._session.get_inputs()} | {
+            tensor.name for tensor in self._session.get_outputs()
+        }
+        if names != {LATENT, CLASS_VECTOR, IMAGES}:
+            raise EngineError(
+                f"{artifact.onnx_file} has the tensors {sorted(names)}, not {LATENT}, {CLASS_VECTOR} "
+                f"and {IMAGES}: it is not a generator's graph"
+            )
+        self.threads = options.intra_op_num_threads
+        self.key = f"onnxruntime-{onnxruntime.__version__}-fp32-cpu-{instruction_set()}"
+        self.choice = "onnxruntime on the CPU: the engine that runs everywhere"
+
+    def generate(
+        self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]
+    ) -> Pixels:
+        try:
+            outputs = self._session.run([IMAGES], {LATENT: latent, CLASS_VECTOR: class_vector})
+        except Exception as error:  # onnxruntime's own exceptions have no common base
+            raise EngineError(f"onnxruntime failed on a batch of {len(latent)}: {error}") from error
+        return cast(Pixels, outputs[0])
+
+
+def instruction_set() -> str:
+    """The widest vector instructions of this processor; kernels, and so last bits, depend on them."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[call-overload]
+    have = set(found.get("found", [])) | set(found.get("baseline", []))
+    widest = (
+        ("avx512", ("X86_V4", "AVX512_SKX", "AVX512F")),
+        ("avx2", ("X86_V3", "AVX2")),
+        ("sse", ("X86_V2", "SSE42", "SSE")),
+        ("sve", ("SVE",)),
+        ("neon", ("NEON", "ASIMD")),
+    )
+    return next((name for name, signs in widest if have & set(signs)), "generic")
