@@ -1,0 +1,208 @@
+"""MicroBatcher: many requests, one engine call.
+
+A batch forms while the engine is busy, never by waiting while it is idle: a lone request is computed at
+once, and what arrives meanwhile is the next batch. Batches and limits are counted in images, not requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from generator.pixels import Pixels
+from service.errors import Expired, Overloaded, Unready
+from service.requests import WorkItem
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a work item, and where its time went."""
+
+    images: Pixels  # uint8 [count, H, W, C]
+    queue_ms: float  # from submission to the first engine call
+    engine_ms: float  # from the first engine call to the end of the last
+    batch: int  # images in the largest engine call it was part of
+
+
+@dataclass(eq=False)
+class _Job:
+    item: WorkItem
+    future: asyncio.Future[Made]
+    submitted: float  # seconds, monotonic, as is `started`
+    started: float = 0.0
+    taken: int = 0  # images already put into batches
+    batch: int = 0
+    parts: list[Pixels] = field(default_factory=list)
+
+    @property
+    def remaining(self) -> int:
+        return self.item.count - self.taken
+
+
+class MicroBatcher:
+    """One queue and one engine thread. All methods belong to one event loop."""
+
+    def __init__(
+        self, run: Callable[[Sequence[WorkItem]], Sequence[Pixels]], max_batch: int, max_queue: int
+    ) -> None:
+        """`run` makes the images of several items in one engine call, on the engine's thread.
+
+        `max_batch` (at least 2) and `max_queue` are counted in images.
+        """
+        self._run = run
+        self._max_batch, self._max_queue = max_batch, max_queue
+        # Small items go before large ones, but half of each batch is kept for those that wait on the
+        # other side: neither can starve the other.
+        self._small: deque[_Job] = deque()
+        self._large: deque[_Job] = deque()
+        self._small_size = max(1, max_batch // 8)
+        self._queued = 0  # images
+        self._busy = False
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._images_per_s = 0.0  # measured, smoothed; 0 until the first batch
+
+    @property
+    def queued(self) -> int:
+        """Images that wait."""
+        return self._queued
+
+    async def submit(self, item: WorkItem, timeout_s: float) -> Made:
+        """The images of an item, which leaves the queue at once when the caller is cancelled.
+
+        Raises Overloaded when the queue is full, Expired when `timeout_s` is over before the last image
+        is computed, Unready after `close`, and what the engine raises.
+        """
+        if self._closed:
+            raise Unready("the server is shutting down: send the request again")
+        if self._queued and self._queued + item.count > self._max_queue:
+            raise self._overloaded(item.count)
+        job = _Job(item, asyncio.get_running_loop().create_future(), time.monotonic())
+        (self._small if item.count <= self._small_size else self._large).append(job)
+        self._queued += item.count
+        self._start()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await job.future
+        except TimeoutError:
+            raise Expired(
+                f"timeout_ms {timeout_s * 1000:.0f} was over before all images were computed: allow "
+                "more time, or send the request again when there is less to do"
+            ) from None
+        finally:
+            self._queued -= job.remaining
+            job.taken = item.count
+
+    def _overloaded(self, count: int) -> Overloaded:
+        """Says when `count` more images would fit, at the measured rate."""
+        excess = self._queued + count - self._max_queue
+        wait_s = max(1, math.ceil(excess / self._images_per_s)) if self._images_per_s else 1
+        return Overloaded(
+            f"{self._queued} images wait already (at most {self._max_queue}): try again in {wait_s} s",
+            headers={"retry-after": str(wait_s)},
+            retry_after_s=wait_s,
+        )
+
+    async def close(self) -> None:
+        """Takes no more work, finishes what was accepted, and ends the engine's thread."""
+        self._closed = True
+        await self._idle.wait()
+        self._thread.shutdown()
+
+    def _start(self) -> None:
+        """Sends the next batch to the engine, unless it is busy."""
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            # Requests that were read in this turn of the event loop join the batch.
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        batch = self._take()
+        if not batch:
+            self._busy = False
+            self._idle.set()
+            return
+        items = [item for _, item in batch]
+        call = asyncio.get_running_loop().run_in_executor(self._thread, self._compute, items)
+        call.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _take(self) -> list[tuple[_Job, WorkItem]]:
+        """The next batch: small items whole and large ones in parts, each in the order they came."""
+        batch: list[tuple[_Job, WorkItem]] = []
+        room = self._max_batch
+        large = _first(self._large)
+        kept_for_large = room // 2 if large else 0
+        while (job := _first(self._small)) and job.item.count <= room - kept_for_large:
+            room -= self._add(batch, self._small, job.item.count)
+        while room and (job := _first(self._large)):
+            room -= self._add(batch, self._large, min(room, job.remaining))
+        while (job := _first(self._small)) and job.item.count <= room:  # what large items left over
+            room -= self._add(batch, self._small, job.item.count)
+        for job, _ in batch:
+            job.batch = max(job.batch, self._max_batch - room)
+        return batch
+
+    def _add(self, batch: list[tuple[_Job, WorkItem]], queue: deque[_Job], count: int) -> int:
+        """Puts the next `count` images of the first job into the batch."""
+        job = queue[0]
+        job.started = job.started or time.monotonic()
+        whole = count == job.item.count
+        batch.append((job, job.item if whole else job.item.rows(job.taken, job.taken + count)))
+        job.taken += count
+        self._queued -= count
+        if not job.remaining:
+            queue.popleft()
+        return count
+
+    def _compute(self, items: list[WorkItem]) -> tuple[Sequence[Pixels], float, float]:
+        """On the engine's thread: the images of each item, and when they were begun and ready."""
+        began = time.monotonic()
+        images = self._run(items)
+        return images, began, time.monotonic()
+
+    def _finish(
+        self,
+        batch: list[tuple[_Job, WorkItem]],
+        done: asyncio.Future[tuple[Sequence[Pixels], float, float]],
+    ) -> None:
+        """Gives the images to their requests and starts the next batch."""
+        if error := done.exception():
+            for job, _ in batch:
+                if not job.future.done():
+                    job.future.set_exception(error)
+        else:
+            images, began, ready = done.result()
+            rate = sum(len(part) for part in images) / max(ready - began, 1e-6)
+            before = self._images_per_s
+            self._images_per_s = 0.8 * before + 0.2 * rate if before else rate
+            for (job, _), part in zip(batch, images, strict=True):
+                job.parts.append(part)
+                if not job.remaining and not job.future.done():
+                    job.future.set_result(_made(job, ready))
+        self._next()
+
+
+def _first(queue: deque[_Job]) -> _Job | None:
+    """The first job that somebody still waits for; the cancelled and expired ones before it are dropped."""
+    while queue and queue[0].future.done():
+        queue.popleft()
+    return queue[0] if queue else None
+
+
+def _made(job: _Job, ready: float) -> Made:
+    return Made(
+        images=job.parts[0] if len(job.parts) == 1 else np.concatenate(job.parts),
+        queue_ms=(job.started - job.submitted) * 1000,
+        engine_ms=(ready - job.started) * 1000,
+        batch=job.batch,
+    )

@@ -1,0 +1,150 @@
+"""The OpenAPI 3.1 description of every route."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from service.encoding import MEDIA_TYPES
+from service.errors import PROBLEM_JSON
+from service.models import Models
+from service.requests import ImagesRequest
+
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+_TEXT_HEADER = {"schema": {"type": "string"}}
+_WHOLE_HEADER = {"schema": {"type": "integer", "minimum": 0}}
+
+
+def openapi(models: Models) -> dict[str, Any]:
+    """The whole document; its examples are requests that the served models answer."""
+    (schema,), components = msgspec.json.schema_components(
+        [ImagesRequest], ref_template="#/components/schemas/{name}"
+    )
+    components["Problem"] = {
+        "type": "object",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "field": {"type": "string", "description": "The field at fault"},
+            "retry_after_s": {"type": "integer"},
+        },
+    }
+    components["Images"] = {
+        "type": "object",
+        "required": ["model", "images"],
+        "properties": {
+            "model": {"type": "string", "description": "name@digest"},
+            "label": {"type": "string"},
+            "mix": {"type": "object", "additionalProperties": {"type": "number"}},
+            "truncation": {"type": ["number", "null"]},
+            "images": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["seed", "b64_png"],
+                    "properties": {
+                        "seed": {"type": ["integer", "null"]},
+                        "b64_png": {"type": "string", "contentEncoding": "base64"},
+                    },
+                },
+            },
+        },
+    }
+    name = models.find(models.default).spec.class_names[-1] if models.ready else 0
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mintage",
+            "version": version("mintage"),
+            "description": "Images of a class on demand, from compact conditional GANs.",
+        },
+        "paths": {
+            "/v1/images": {"post": _post_images(schema, name)},
+            "/v1/models": {"get": _get("The models that are served", _json({"type": "object"}))},
+            "/v1/models/{model}": {
+                "get": _get(
+                    "One model: manifest, engine, warm batch sizes", _json({"type": "object"}), "model"
+                )
+            },
+            "/livez": {"get": _get("Is the process up?", _json({"type": "object"}))},
+            "/readyz": {"get": _get("Can it answer?", _json({"type": "object"})) | _unready()},
+        },
+        "components": {"schemas": components},
+    }
+
+
+def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
+    ok = {
+        "description": "The images, in the form that `format` or the Accept header asks for; several "
+        "as PNG, WebP or JPEG are a contact sheet",
+        "headers": {
+            "X-Model": _TEXT_HEADER,
+            "X-Seed": _WHOLE_HEADER,
+            "X-Batch-Size": _WHOLE_HEADER,
+            "Server-Timing": _TEXT_HEADER,
+        },
+        "content": {
+            media_type: _BINARY
+            if form != "json"
+            else {"schema": {"$ref": "#/components/schemas/Images"}}
+            for form, media_type in MEDIA_TYPES.items()
+        },
+    }
+    problems = {
+        400: "The body is not JSON",
+        406: "No form that the Accept header allows",
+        408: "The body did not come in time",
+        413: "The body is too large",
+        415: "The body is not sent as application/json",
+        422: "A field has a value that is not allowed; `field` names it",
+        429: "The queue is full; Retry-After says when to come again",
+        503: "Starting or shutting down",
+        504: "timeout_ms was over",
+    }
+    return {
+        "operationId": "postImages",
+        "summary": "Make images of a class",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": schema,
+                    "examples": {
+                        "a class": {"value": {"label": label, "seed": 7, "scale": 8}},
+                        "a sheet": {"value": {"label": label, "seed": 0, "n": 16, "scale": 4}},
+                    },
+                }
+            },
+        },
+        "responses": {"200": ok} | {str(s): _problem(text) for s, text in problems.items()},
+    }
+
+
+def _get(summary: str, content: dict[str, Any], parameter: str | None = None) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
+    operation: dict[str, Any] = {"summary": summary, "responses": responses}
+    if parameter:
+        responses["404"] = _problem(f"No such {parameter}")
+        operation["parameters"] = [
+            {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
+        ]
+    return operation
+
+
+def _unready() -> dict[str, Any]:
+    ready = {"description": "Every model is warm", "content": _json({"type": "object"})}
+    return {"responses": {"200": ready, "503": _problem("Still warming up")}}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {PROBLEM_JSON: {"schema": schema}}}

@@ -1,0 +1,203 @@
+"""JSON -> valid, immutable work items: the only way into the batcher."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta, Struct
+
+from generator.latents import MAX_SEED, MAX_TRUNCATION, latents
+from generator.spec import GeneratorSpec, UnknownLabel
+from service.errors import BadRequest, InvalidField
+from service.settings import Settings
+
+MAX_SCALE = 64
+MAX_LATENT = 100.0  # a component's absolute value; N(0, 1) itself stays below 9
+
+Format = Literal["png", "webp", "jpeg", "json", "npy", "zip"]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Truncation = Annotated[float, Meta(gt=0, le=MAX_TRUNCATION)]
+Seed = Annotated[int, Meta(ge=0, le=MAX_SEED, description="0 to 2^32 - 1: the same image for ever")]
+
+
+class ImagesRequest(Struct, forbid_unknown_fields=True, frozen=True):
+    """What to make. All fields are optional but the class: `label` or `mix`."""
+
+    label: Annotated[
+        str | int | None, Meta(description="A class by name, slug (string) or index (integer)")
+    ] = None
+    mix: Annotated[
+        dict[str, float] | None,
+        Meta(description="A mixture of classes: name, slug or index -> weight, normalised"),
+    ] = None
+    seed: Annotated[
+        Seed | None, Meta(description="Of the first image; drawn and told in X-Seed if left out")
+    ] = None
+    latent: Annotated[
+        list[float | list[float]] | None,
+        Meta(description="In place of the seed: one latent vector, or a list of them"),
+    ] = None
+    n: Annotated[
+        AtLeastOne | None, Meta(description="Images: seeds seed, seed + 1, ... (default 1)")
+    ] = None
+    truncation: Annotated[
+        Truncation | None, Meta(description="Keeps the latent's components within [-t, t]")
+    ] = None
+    model: Annotated[str | None, Meta(description="Which model; the default one if left out")] = None
+    scale: Annotated[
+        int, Meta(ge=1, le=MAX_SCALE, description="Enlarges by a whole factor, nearest neighbour")
+    ] = 1
+    format: Annotated[
+        Format | None, Meta(description="The reply's form; the Accept header's if left out")
+    ] = None
+    timeout_ms: Annotated[
+        AtLeastOne | None, Meta(description="Give up when the images are not computed by then")
+    ] = None
+
+
+_decoder = msgspec.json.Decoder(ImagesRequest)
+
+
+@dataclass(frozen=True, eq=False)
+class WorkItem:
+    """Images to make. Whoever builds one has checked it: nothing in it can fail an engine call."""
+
+    class_vector: npt.NDArray[np.float32]  # [num_classes]
+    seeds: tuple[int, ...] = ()  # one for each image; empty where latents are given
+    latent: npt.NDArray[np.float32] | None = None  # [count, latent_dim]
+    truncation: float | None = None
+
+    @property
+    def count(self) -> int:
+        """Images, at least 1."""
+        return len(self.seeds) if self.latent is None else len(self.latent)
+
+    def rows(self, start: int, stop: int) -> WorkItem:
+        """The item of the images from `start` to before `stop`."""
+        if self.latent is not None:
+            return replace(self, latent=self.latent[start:stop])
+        return replace(self, seeds=self.seeds[start:stop])
+
+
+def parse_images_request(body: bytes) -> ImagesRequest:
+    """Raises BadRequest for what is no JSON, InvalidField for a wrong, unknown or ill-typed field."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(
+            f'the body is not valid JSON: {error}. Send an object such as {{"label": 0}}'
+        ) from None
+
+
+def work_item(request: ImagesRequest, spec: GeneratorSpec, settings: Settings) -> WorkItem:
+    """The work that a request asks of a model. Raises InvalidField."""
+    class_vector = _class_vector(request, spec)
+    if request.latent is not None:
+        return WorkItem(class_vector, latent=_latent(request, spec, settings))
+    count = request.n or 1
+    _check_count("n", count, settings)
+    first = request.seed if request.seed is not None else random.getrandbits(32)
+    if count == 1:
+        return WorkItem(class_vector, (first,), None, request.truncation)
+    seeds = tuple((first + step) & MAX_SEED for step in range(count))
+    return WorkItem(class_vector, seeds, None, request.truncation)
+
+
+def batch_inputs(
+    items: Sequence[WorkItem], spec: GeneratorSpec
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The graph's inputs for several items together: latent [N, D], class_vector [N, K].
+
+    All seeds of a batch become latents in one vectorised call.
+    """
+    seeded = [item for item in items if item.latent is None]
+    seeds = [seed for item in seeded for seed in item.seeds]
+    bounds: list[float | None] | None = None
+    if any(item.truncation is not None for item in seeded):
+        bounds = [item.truncation for item in seeded for _ in item.seeds]
+    drawn = latents(seeds, spec.latent_dim, bounds, spec.noise) if seeds else None
+    class_vector = np.repeat([item.class_vector for item in items], [i.count for i in items], axis=0)
+    if drawn is not None and len(seeded) == len(items):
+        return drawn, class_vector
+    parts, used = [], 0
+    for item in items:
+        if item.latent is None and drawn is not None:
+            parts.append(drawn[used : used + item.count])
+            used += item.count
+        elif item.latent is not None:
+            parts.append(item.latent)
+    return np.concatenate(parts), class_vector
+
+
+def _class_vector(request: ImagesRequest, spec: GeneratorSpec) -> npt.NDArray[np.float32]:
+    if (request.label is None) == (request.mix is None):
+        raise InvalidField(
+            "label",
+            f"give either label (a class: 0..{spec.num_classes - 1} or one of "
+            f"{', '.join(spec.class_names[:12])}) or mix (several classes with weights), and not both",
+        )
+    if request.label is not None:
+        try:
+            return spec.class_vectors([request.label])[0]
+        except UnknownLabel as error:
+            raise InvalidField("label", str(error)) from None
+    try:
+        return spec.mix_vector(request.mix or {})
+    except ValueError as error:  # UnknownLabel is one
+        raise InvalidField("mix", str(error)) from None
+
+
+def _latent(
+    request: ImagesRequest, spec: GeneratorSpec, settings: Settings
+) -> npt.NDArray[np.float32]:
+    """The latents of a request, float32 [N, latent_dim]."""
+    for field in ("seed", "truncation"):
+        if getattr(request, field) is not None:
+            raise InvalidField(field, f"{field} and latent exclude each other: leave one out")
+    given = request.latent or []
+    rows = given if given and isinstance(given[0], list) else [given]
+    _check_count("latent", len(rows), settings)
+    for row in rows:
+        if not isinstance(row, list) or len(row) != spec.latent_dim or any(
+            isinstance(value, list) for value in row
+        ):  # fmt: skip
+            found = f"{len(row)} components" if isinstance(row, list) else "a number among vectors"
+            raise InvalidField(
+                "latent",
+                f"latent has {found}: allowed are vectors of {spec.latent_dim} numbers, one or a list",
+            )
+    latent = np.array(rows, np.float64)
+    if not np.all(np.abs(latent) <= MAX_LATENT):
+        worst = latent.flat[np.argmax(np.abs(latent))]
+        raise InvalidField(
+            "latent", f"latent has the component {worst:g}: allowed are -{MAX_LATENT:g}..{MAX_LATENT:g}"
+        )
+    if request.n is not None and request.n != len(latent):
+        raise InvalidField("n", f"n is {request.n} but there are {len(latent)} latents: leave n out")
+    return latent.astype(np.float32)
+
+
+def _check_count(field: str, count: int, settings: Settings) -> None:
+    if count > settings.max_images:
+        raise InvalidField(
+            field, f"{count} images in one request: allowed are 1 to {settings.max_images}"
+        )
+
+
+def _invalid(error: msgspec.ValidationError) -> InvalidField:
+    """msgspec's message, such as "Expected `int`, got `str` - at `$.n`", with the field told apart."""
+    message, _, path = str(error).partition(" - at `$")
+    field = path.strip("`.").split("[")[0].split(".")[0]
+    if message.startswith("Object contains unknown field"):
+        field = message.split("`")[1]
+        allowed = ", ".join(ImagesRequest.__struct_fields__)
+        return InvalidField(field, f"unknown field {field!r}: allowed are {allowed}")
+    return InvalidField(field, f"{field or 'the body'}: {message[0].lower()}{message[1:]}")

@@ -1,0 +1,85 @@
+"""The BentoML service: settings, start-up, warm-up, and the application in front of BentoML's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import bentoml
+from PIL import Image
+from pydantic import Field
+
+from generator.artifact import ArtifactError
+from generator.pixels import contact_sheet, enlarge
+from service.app import ROUTES, App
+from service.http import ASGIApp
+from service.models import Models, find_artifacts
+from service.requests import MAX_SCALE, ImagesRequest, Seed, work_item
+from service.settings import Settings
+
+settings = Settings()
+models = Models(settings)
+
+
+class DirectService(bentoml.Service):  # type: ignore[type-arg]
+    """A BentoML service whose own routes are answered before BentoML's middleware.
+
+    That middleware costs several times what generating an image does. BentoML still runs the process:
+    start-up, life cycle, the `@bentoml.api` methods, everything that is not ours.
+    """
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        methods = frozenset(method.route for method in self.apis.values())
+        return App(models, super().to_asgi(is_main), (methods | {"/docs.json"}) - ROUTES.keys())
+
+
+@bentoml.service(
+    name="mintage",
+    service_class=DirectService,
+    workers=settings.workers,
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": [".*"]},
+    traffic={"timeout": settings.timeout_ms / 1000 + 5},
+)
+class Mintage:
+    """Images of a class on demand, from compact conditional GANs."""
+
+    @bentoml.on_deployment
+    @staticmethod
+    def check() -> None:
+        """Before any process is started: are the artifacts whole? A failure ends the start with its reason."""
+        try:
+            find_artifacts(settings)
+        except ArtifactError as error:
+            raise SystemExit(f"mintage cannot start: {error}") from error
+
+    @bentoml.on_startup
+    def start(self) -> None:
+        models.start()
+
+    @bentoml.on_shutdown
+    async def stop(self) -> None:
+        await models.close()
+
+    @bentoml.api
+    async def generate(
+        self,
+        label: Annotated[str | int, Field(description="A class by name, slug or number")],
+        seed: Seed | None = None,
+        n: Annotated[int, Field(ge=1, le=settings.max_images)] = 1,
+        truncation: float | None = None,
+        model: str | None = None,
+        scale: Annotated[int, Field(ge=1, le=MAX_SCALE)] = 1,
+    ) -> Image.Image:
+        """The image of a class and seed, or a contact sheet of several; for bentoml.SyncHTTPClient.
+
+        POST /v1/images does the same, and more, faster.
+        """
+        request = ImagesRequest(
+            label=label, seed=seed, n=n, truncation=truncation, model=model, scale=scale
+        )
+        served = models.of_request(request.model)
+        item = work_item(request, served.spec, settings)
+        made = await served.batcher.submit(item, settings.timeout_ms / 1000)
+        sheet: Any = enlarge(contact_sheet(made.images), scale)
+        return Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
