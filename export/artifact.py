@@ -72,7 +72,5 @@ def _sheet(graph: bytes, spec: GeneratorSpec) -> bytes:
     images = enlarge(session.run([IMAGES], feed)[0], -(-SHEET_PIXELS // spec.image_size))
     sheet = contact_sheet(images, columns=SHEET_COLUMNS)
     buffer = io.BytesIO()
-    Image.fromarray(sheet[..., 0] if spec.channels == 1 else sheet).save(
-        buffer, "PNG", optimize=True
-    )
+    Image.fromarray(sheet[..., 0] if spec.channels == 1 else sheet).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -28,8 +28,7 @@ def measure_parity(generator: Generator, spec: GeneratorSpec, graph: bytes, twin
     of 1, 3 and 64. Raises ParityError.
     """
     sessions = [
-        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-        for model in (graph, twin)
+        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]) for model in (graph, twin)
     ]
     generation = Generation(generator, spec).eval()
     max_abs_error, max_pixel_error, differing, compared = 0.0, 0, 0, 0

@@ -65,9 +65,7 @@ class Generator:
             latent = latents(seeds[rows], self.spec.latent_dim, truncation, self.spec.noise)
             yield self.engine.generate(latent, self.spec.class_vectors(labels[rows]))
 
-    def images_from(
-        self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]
-    ) -> Pixels:
+    def images_from(self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]) -> Pixels:
         """Images of latents [N, latent_dim] and class vectors [N, num_classes], uint8 [N, H, W, C]."""
         batches = range(0, len(latent), BATCH)
         return np.concatenate(

@@ -44,9 +44,7 @@ def latents(
         bounds = truncation if isinstance(truncation, Sequence) else [truncation] * len(seeds)
         lower = np.array([_lower_tail(bound, noise) for bound in bounds])[:, None]  # [N, 1]
         uniform = lower + uniform * (1 - 2 * lower)
-    return (inverse_normal_cdf(uniform) if noise == "gaussian" else 2 * uniform - 1).astype(
-        np.float32
-    )
+    return (inverse_normal_cdf(uniform) if noise == "gaussian" else 2 * uniform - 1).astype(np.float32)
 
 
 def check_seed(seed: int) -> None:
@@ -170,9 +168,7 @@ def slerp(start: Latents, end: Latents, weight: float) -> Latents:
         b, angle = _right_angle_to(a), math.pi  # turn a towards b by weight * pi
         turned = math.cos(weight * angle) * a + math.sin(weight * angle) * b
     else:
-        turned = (math.sin((1 - weight) * angle) * a + math.sin(weight * angle) * b) / math.sin(
-            angle
-        )
+        turned = (math.sin((1 - weight) * angle) * a + math.sin(weight * angle) * b) / math.sin(angle)
     return (norm * turned).astype(np.float32)
 
 

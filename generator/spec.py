@@ -88,13 +88,11 @@ class GeneratorSpec:
         """
         if isinstance(label, str) and label in self._index_of:
             return self._index_of[label]
-        if isinstance(label, int | np.integer) and not isinstance(label, bool):
-            if 0 <= label < self.num_classes:
-                return int(label)
+        is_index = isinstance(label, int | np.integer) and not isinstance(label, bool)
+        if is_index and 0 <= int(label) < self.num_classes:
+            return int(label)
         shown = ", ".join(self.class_names[:12]) + (", ..." if self.num_classes > 12 else "")
-        raise UnknownLabel(
-            f"label {label!r} is not a class: use 0..{self.num_classes - 1} or one of {shown}"
-        )
+        raise UnknownLabel(f"label {label!r} is not a class: use 0..{self.num_classes - 1} or one of {shown}")
 
     def class_vectors(self, labels: Sequence[Label]) -> npt.NDArray[np.float32]:
         """One-hot rows, float32 [N, num_classes]. Raises UnknownLabel."""
@@ -115,7 +113,8 @@ class GeneratorSpec:
             weights[self.class_index(index)] += weight
         if weights.sum() <= 0:
             raise ValueError("mix has no positive weight: give at least one class more than 0")
-        return (weights / weights.sum()).astype(np.float32)
+        normalised: npt.NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
+        return normalised
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back, with the slugs for those who only look."""

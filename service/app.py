@@ -80,7 +80,5 @@ def find_route(scope: Scope) -> Route:
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     if method not in methods:
         allowed = ", ".join(methods)
-        raise MethodNotAllowed(
-            f"{scope['method']} {path}: allowed is {allowed}", headers={"allow": allowed}
-        )
+        raise MethodNotAllowed(f"{scope['method']} {path}: allowed is {allowed}", headers={"allow": allowed})
     return methods[method]

@@ -47,16 +47,12 @@ def png(image: Pixels) -> bytes:
     rows[:, 1:] = image.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, _PNG_COLOUR[channels], 0, 0, 0)
     data = isal_zlib.compress(rows.tobytes(), PNG_LEVEL)
-    return b"".join(
-        (_PNG_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b""))
-    )
+    return b"".join((_PNG_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     checksum = zlib.crc32(content, zlib.crc32(kind))
-    return b"".join(
-        (struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum))
-    )
+    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)))
 
 
 def encode(
@@ -127,7 +123,7 @@ def negotiate(accept: str) -> Format:
         return "png"
 
     def weight_of(media_type: str) -> float:
-        whole = media_type.split("/")[0] + "/*"
+        whole = media_type.split("/", maxsplit=1)[0] + "/*"
         return next((ranges[r] for r in (media_type, whole, "*/*") if r in ranges), 0.0)
 
     best = max(MEDIA_TYPES, key=lambda form: weight_of(MEDIA_TYPES[form]))

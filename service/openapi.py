@@ -68,7 +68,9 @@ def openapi(models: Models) -> dict[str, Any]:
             "/v1/models": {"get": _get("The models that are served", _json({"type": "object"}))},
             "/v1/models/{model}": {
                 "get": _get(
-                    "One model: manifest, engine, warm batch sizes", _json({"type": "object"}), "model"
+                    "One model: manifest, engine, warm batch sizes",
+                    _json({"type": "object"}),
+                    "model",
                 )
             },
             "/livez": {"get": _get("Is the process up?", _json({"type": "object"}))},
@@ -89,9 +91,7 @@ def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
             "Server-Timing": _TEXT_HEADER,
         },
         "content": {
-            media_type: _BINARY
-            if form != "json"
-            else {"schema": {"$ref": "#/components/schemas/Images"}}
+            media_type: _BINARY if form != "json" else {"schema": {"$ref": "#/components/schemas/Images"}}
             for form, media_type in MEDIA_TYPES.items()
         },
     }

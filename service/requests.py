@@ -43,9 +43,7 @@ class ImagesRequest(Struct, forbid_unknown_fields=True, frozen=True):
         list[float | list[float]] | None,
         Meta(description="In place of the seed: one latent vector, or a list of them"),
     ] = None
-    n: Annotated[
-        AtLeastOne | None, Meta(description="Images: seeds seed, seed + 1, ... (default 1)")
-    ] = None
+    n: Annotated[AtLeastOne | None, Meta(description="Images: seeds seed, seed + 1, ... (default 1)")] = None
     truncation: Annotated[
         Truncation | None, Meta(description="Keeps the latent's components within [-t, t]")
     ] = None
@@ -146,18 +144,17 @@ def _class_vector(request: ImagesRequest, spec: GeneratorSpec) -> npt.NDArray[np
         )
     if request.label is not None:
         try:
-            return spec.class_vectors([request.label])[0]
+            one_hot: npt.NDArray[np.float32] = spec.class_vectors([request.label])[0]
         except UnknownLabel as error:
             raise InvalidField("label", str(error)) from None
+        return one_hot
     try:
         return spec.mix_vector(request.mix or {})
     except ValueError as error:  # UnknownLabel is one
         raise InvalidField("mix", str(error)) from None
 
 
-def _latent(
-    request: ImagesRequest, spec: GeneratorSpec, settings: Settings
-) -> npt.NDArray[np.float32]:
+def _latent(request: ImagesRequest, spec: GeneratorSpec, settings: Settings) -> npt.NDArray[np.float32]:
     """The latents of a request, float32 [N, latent_dim]."""
     for field in ("seed", "truncation"):
         if getattr(request, field) is not None:
@@ -178,7 +175,8 @@ def _latent(
     if not np.all(np.abs(latent) <= MAX_LATENT):
         worst = latent.flat[np.argmax(np.abs(latent))]
         raise InvalidField(
-            "latent", f"latent has the component {worst:g}: allowed are -{MAX_LATENT:g}..{MAX_LATENT:g}"
+            "latent",
+            f"latent has the component {worst:g}: allowed are -{MAX_LATENT:g}..{MAX_LATENT:g}",
         )
     if request.n is not None and request.n != len(latent):
         raise InvalidField("n", f"n is {request.n} but there are {len(latent)} latents: leave n out")
@@ -187,9 +185,7 @@ def _latent(
 
 def _check_count(field: str, count: int, settings: Settings) -> None:
     if count > settings.max_images:
-        raise InvalidField(
-            field, f"{count} images in one request: allowed are 1 to {settings.max_images}"
-        )
+        raise InvalidField(field, f"{count} images in one request: allowed are 1 to {settings.max_images}")
 
 
 def _invalid(error: msgspec.ValidationError) -> InvalidField:

@@ -20,7 +20,7 @@ settings = Settings()
 models = Models(settings)
 
 
-class DirectService(bentoml.Service):  # type: ignore[type-arg]
+class DirectService(bentoml.Service):  # type: ignore[misc]
     """A BentoML service whose own routes are answered before BentoML's middleware.
 
     That middleware costs several times what generating an image does. BentoML still runs the process:
@@ -47,7 +47,7 @@ class Mintage:
     @bentoml.on_deployment
     @staticmethod
     def check() -> None:
-        """Before any process is started: are the artifacts whole? A failure ends the start with its reason."""
+        """Before any process is started: are the artifacts whole? A failure ends the start."""
         try:
             find_artifacts(settings)
         except ArtifactError as error:
@@ -75,9 +75,7 @@ class Mintage:
 
         POST /v1/images does the same, and more, faster.
         """
-        request = ImagesRequest(
-            label=label, seed=seed, n=n, truncation=truncation, model=model, scale=scale
-        )
+        request = ImagesRequest(label=label, seed=seed, n=n, truncation=truncation, model=model, scale=scale)
         served = models.of_request(request.model)
         item = work_item(request, served.spec, settings)
         made = await served.batcher.submit(item, settings.timeout_ms / 1000)

@@ -17,21 +17,21 @@ class Settings(BaseSettings):
     """A generator's folder, or a folder of them."""
     default_model: str | None = None
     """Which model answers a request that names none; None means the first by name."""
-    workers: int = Field(1, ge=1, le=64)
+    workers: int = Field(default=1, ge=1, le=64)
     """Processes that share the port; each has its own queue and engine."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     """CPU threads of a worker's engine; None means its share of the cores."""
-    max_batch: int = Field(64, ge=2, le=1024)
+    max_batch: int = Field(default=64, ge=2, le=1024)
     """Images of one engine call at most."""
-    max_queue: int = Field(4096, ge=1)
+    max_queue: int = Field(default=4096, ge=1)
     """Images that may wait for one model in one worker; beyond it requests get 429."""
-    max_images: int = Field(1024, ge=1, le=65536)
+    max_images: int = Field(default=1024, ge=1, le=65536)
     """Images of one request at most (n, or the number of latents)."""
-    max_body_bytes: int = Field(16 * 2**20, ge=1024)
+    max_body_bytes: int = Field(default=16 * 2**20, ge=1024)
     """Size of a request's body at most."""
-    max_pixels: int = Field(64 * 10**6, ge=10**4)
+    max_pixels: int = Field(default=64 * 10**6, ge=10**4)
     """Pixels of one reply at most, after scaling."""
-    body_timeout_s: float = Field(10, gt=0)
+    body_timeout_s: float = Field(default=10, gt=0)
     """How long a client may take to send a body."""
-    timeout_ms: int = Field(10_000, ge=1, le=600_000)
-    """How long a request may wait and be computed unless it says less; timeout_ms of a request is at most this."""
+    timeout_ms: int = Field(default=10_000, ge=1, le=600_000)
+    """How long a request may wait and be computed; its own timeout_ms can only make that shorter."""

@@ -1,9 +1,9 @@
 """python -m training: trains a conditional generator.
 
-    python -m training --preset smoke                            seconds; draws its own data
-    python -m training --preset fashion-28 --data FOLDER         class folders, .npz, IDX files, hf:NAME
-    python -m training --resume runs/fashion-28                  goes on from the last checkpoint
-    python -m training --preset rgb-64 --data FOLDER --dry-run   prints the configuration and the layers
+python -m training --preset smoke                            seconds; draws its own data
+python -m training --preset fashion-28 --data FOLDER         class folders, .npz, IDX files, hf:NAME
+python -m training --resume runs/fashion-28                  goes on from the last checkpoint
+python -m training --preset rgb-64 --data FOLDER --dry-run   prints the configuration and the layers
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _print_plan(config: TrainConfig, spec: GeneratorSpec, images: int) -> None:
     options.add_row("[dim]images[/]", f"[dim]{images:,}[/]")
     options.add_row("[dim]class_names[/]", f"[dim]{', '.join(spec.class_names)}[/]")
     console.print(options)
-    networks = {
+    networks: dict[str, Generator | Discriminator] = {
         "Generator": Generator(spec, config.generator_width),
         "Discriminator": Discriminator(spec, config.discriminator_width, config.spectral_norm),
     }

@@ -69,8 +69,7 @@ class Checkpoint:
         file = path / FILE_NAME if path.is_dir() else path
         if not file.is_file():
             raise CheckpointError(
-                f"no checkpoint at {file}: give a run folder or a {FILE_NAME} that "
-                "`python -m training` wrote"
+                f"no checkpoint at {file}: give a run folder or a {FILE_NAME} that `python -m training` wrote"
             )
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)

@@ -71,7 +71,7 @@ class TrainConfig:
     beta2: float = 0.9
     """Adam's decay of the squared gradient."""
     ema_halflife_kimg: float = 10
-    """Half-life of the generator weights' moving average; shorter early on (a twentieth of the run so far)."""
+    """Half-life of the generator weights' moving average; shorter early on (1/20 of the run so far)."""
 
     seed: int = 0
     """Of weights, data order and latents."""
@@ -103,13 +103,9 @@ class TrainConfig:
         for field, (low, high) in limits.items():
             value = getattr(self, field)
             if not low <= value <= high:
-                raise ConfigError(
-                    f"--{field.replace('_', '-')} {value}: allowed are {low:g} to {high:g}"
-                )
+                raise ConfigError(f"--{field.replace('_', '-')} {value}: allowed are {low:g} to {high:g}")
         if self.image_size is not None and not 4 <= self.image_size <= MAX_NETWORK_SIZE:
-            raise ConfigError(
-                f"--image-size {self.image_size}: allowed are 4 to {MAX_NETWORK_SIZE} pixels"
-            )
+            raise ConfigError(f"--image-size {self.image_size}: allowed are 4 to {MAX_NETWORK_SIZE} pixels")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads {self.threads}: at least 1")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -55,13 +56,11 @@ class Generator(nn.Module):
     def __init__(self, spec: GeneratorSpec, width: int) -> None:
         super().__init__()
         widths = _widths(network_size(spec.image_size), width)[::-1]
-        self.first = nn.Linear(
-            spec.latent_dim + spec.num_classes, widths[0] * BASE_SIZE**2, bias=False
-        )
+        self.first = nn.Linear(spec.latent_dim + spec.num_classes, widths[0] * BASE_SIZE**2, bias=False)
         self.first_norm = nn.BatchNorm2d(widths[0])
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
-            for before, after in zip(widths, widths[1:], strict=False)
+            for before, after in pairwise(widths)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(after) for after in widths[1:])
         self.last = nn.ConvTranspose2d(widths[-1], spec.channels, 4, stride=2, padding=1)
@@ -74,7 +73,7 @@ class Generator(nn.Module):
         hidden = torch.relu(self.first_norm(hidden))
         for up, norm in zip(self.up, self.norms, strict=True):
             hidden = torch.relu(norm(up(hidden)))  # [N, C / 2, 2 H, 2 W]
-        return torch.tanh(self.last(hidden))  # [N, C, size, size] in [-1, 1]
+        return torch.tanh(cast(Tensor, self.last(hidden)))  # [N, C, size, size] in [-1, 1]
 
 
 class Generation(nn.Module):
@@ -91,7 +90,7 @@ class Generation(nn.Module):
 
     def values(self, latent: Tensor, class_vector: Tensor) -> Tensor:
         """The tensor before rounding, float32 [N, image_size, image_size, C] in [-1, 1]."""
-        images = self.generator(latent, class_vector)  # [N, C, size, size]
+        images: Tensor = self.generator(latent, class_vector)  # [N, C, size, size]
         end = self.crop + self.image_size
         return images[:, :, self.crop : end, self.crop : end].permute(0, 2, 3, 1)
 
@@ -111,8 +110,7 @@ class Discriminator(nn.Module):
         widths = [spec.channels, *_widths(network_size(spec.image_size), width)]
         features = widths[-1] * BASE_SIZE**2
         self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 4, stride=2, padding=1)
-            for before, after in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in pairwise(widths)
         )
         self.score = nn.Linear(features, 1)
         self.class_score = nn.Embedding(spec.num_classes, features)
@@ -127,7 +125,7 @@ class Discriminator(nn.Module):
             hidden = torch.nn.functional.leaky_relu(down(hidden), 0.2)  # [N, 2 C, H / 2, W / 2]
         features = hidden.flatten(1)  # [N, F]
         projection = (self.class_score(labels) * features).sum(1)  # [N]
-        return cast(Tensor, self.score(features).squeeze(1) + projection)
+        return cast(Tensor, self.score(features)).squeeze(1) + cast(Tensor, projection)
 
 
 def draw_latents(spec: GeneratorSpec, count: int, rng: torch.Generator) -> Tensor:
@@ -138,9 +136,7 @@ def draw_latents(spec: GeneratorSpec, count: int, rng: torch.Generator) -> Tenso
 
 
 @torch.no_grad()
-def reestimate_batch_norm(
-    generator: Generator, batches: Iterable[tuple[Tensor, Tensor]]
-) -> Generator:
+def reestimate_batch_norm(generator: Generator, batches: Iterable[tuple[Tensor, Tensor]]) -> Generator:
     """A copy whose batch-norm statistics are the plain mean over batches of (latent, class_vector).
 
     Averaged weights need statistics of their own: those gathered in training belong to other weights.

@@ -33,9 +33,7 @@ class RunFolder:
         """Raises ConfigError where another run has been."""
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             way_out = (
-                f"--resume {self.path} goes on with it"
-                if self.checkpoint_file.exists()
-                else "remove it"
+                f"--resume {self.path} goes on with it" if self.checkpoint_file.exists() else "remove it"
             )
             raise ConfigError(f"{self.path} is already there: {way_out}, or give another --out")
 

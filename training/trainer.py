@@ -55,9 +55,9 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.rng = torch.Generator().manual_seed(config.seed)
         self.generator = Generator(spec, config.generator_width).to(self.device)
-        self.discriminator = Discriminator(
-            spec, config.discriminator_width, config.spectral_norm
-        ).to(self.device)
+        self.discriminator = Discriminator(spec, config.discriminator_width, config.spectral_norm).to(
+            self.device
+        )
         for network in (self.generator, self.discriminator):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
@@ -81,19 +81,17 @@ class Trainer:
         generated = self.generator(latent, class_vector)  # [N, C, size, size], serves both steps
 
         # One pass over real and generated images together: no layer of it looks across images.
-        logits = self.discriminator(
-            torch.cat([real, generated.detach()]), torch.cat([labels, fake_labels])
-        )
+        logits = self.discriminator(torch.cat([real, generated.detach()]), torch.cat([labels, fake_labels]))
         real_logits, fake_logits = logits[:count], logits[count:]
         discriminator_loss = objective.discriminator(real_logits, fake_logits)
         self.discriminator_optimizer.zero_grad()
-        discriminator_loss.backward()
+        discriminator_loss.backward()  # type: ignore[no-untyped-call]
         self.discriminator_optimizer.step()
 
         self.discriminator.requires_grad_(False)
         generator_loss = objective.generator(self.discriminator(generated, fake_labels))
         self.generator_optimizer.zero_grad()
-        generator_loss.backward()
+        generator_loss.backward()  # type: ignore[no-untyped-call]
         self.generator_optimizer.step()
         self.discriminator.requires_grad_(True)
 
@@ -122,9 +120,7 @@ class Trainer:
         images = images.contiguous(memory_format=torch.channels_last)
         return images, self.labels[rows].to(self.device)
 
-    def _draw(
-        self, count: int, rng: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw(self, count: int, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Labels int64 [N] as frequent as in the data, latents [N, D], one-hot class vectors [N, K]."""
         rng = rng or self.rng
         rows = torch.randint(len(self.labels), (count,), generator=rng)
@@ -137,8 +133,9 @@ class Trainer:
         """The moving average of the generator's weights (Karras et al. 2018), faster in the beginning."""
         halflife = min(self.config.ema_halflife_kimg * 1000, self.images_shown * 0.05)
         decay = 0.5 ** (self.config.batch / max(halflife, 1e-8))
-        averaged = list(self.generator_ema.parameters())
-        torch._foreach_lerp_(averaged, list(self.generator.parameters()), 1 - decay)
+        averaged: list[Tensor] = list(self.generator_ema.parameters())
+        current: list[Tensor] = list(self.generator.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def serving_generator(self) -> Generator:
         """The averaged generator with batch-norm statistics of its own, on the CPU, to evaluate."""
@@ -214,4 +211,3 @@ def _padded(dataset: Dataset, size: int) -> Tensor:
         return images.contiguous()
     rows = torch.arange(-before, images.shape[2] + after).clamp(0, images.shape[2] - 1)
     return images[:, :, rows][:, :, :, rows].contiguous()
-

@@ -26,9 +26,7 @@ class Engine(Protocol):
     def choice(self) -> str:
         """Why this engine was taken, in a sentence."""
 
-    def generate(
-        self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]
-    ) -> Pixels:
+    def generate(self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]) -> Pixels:
         """latent [N, latent_dim], class_vector [N, num_classes] -> uint8 [N, H, W, C].
 
         Raises EngineError.
@@ -40,6 +38,6 @@ def open_engine(artifact: Artifact, threads: int | None = None) -> Engine:
 
     Raises EngineError.
     """
-    from generator.engines.onnxruntime import OnnxruntimeEngine
+    from generator.engines.onnxruntime import OnnxruntimeEngine  # noqa: PLC0415, imports this module
 
     return OnnxruntimeEngine(artifact, threads)

@@ -45,9 +45,7 @@ class OnnxruntimeEngine:
         self.key = f"onnxruntime-{onnxruntime.__version__}-fp32-cpu-{instruction_set()}"
         self.choice = "onnxruntime on the CPU: the engine that runs everywhere"
 
-    def generate(
-        self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]
-    ) -> Pixels:
+    def generate(self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]) -> Pixels:
         try:
             outputs = self._session.run([IMAGES], {LATENT: latent, CLASS_VECTOR: class_vector})
         except Exception as error:  # onnxruntime's own exceptions have no common base
@@ -57,7 +55,7 @@ class OnnxruntimeEngine:
 
 def instruction_set() -> str:
     """The widest vector instructions of this processor; kernels, and so last bits, depend on them."""
-    found = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[call-overload]
+    found = np.show_config(mode="dicts")["SIMD Extensions"]
     have = set(found.get("found", [])) | set(found.get("baseline", []))
     widest = (
         ("avx512", ("X86_V4", "AVX512_SKX", "AVX512F")),

@@ -6,6 +6,7 @@ import mimetypes
 from pathlib import Path
 
 import bentoml
+
 from service.errors import NotFound
 from service.http import Receive, Scope, Send, send_json, send_reply
 from service.models import Models

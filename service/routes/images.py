@@ -39,9 +39,7 @@ async def post_images(models: Models, scope: Scope, receive: Receive, send: Send
     else:
         content = encode(*job)
     encode_ms = (time.perf_counter() - began) * 1000
-    timing = (
-        f"queue;dur={made.queue_ms:.2f}, engine;dur={made.engine_ms:.2f}, encode;dur={encode_ms:.2f}"
-    )
+    timing = f"queue;dur={made.queue_ms:.2f}, engine;dur={made.engine_ms:.2f}, encode;dur={encode_ms:.2f}"
     headers = [
         (b"x-model", model.id.encode()),
         (b"server-timing", timing.encode()),
@@ -73,6 +71,5 @@ def _check_pixels(count: int, scale: int, model: ServedModel, max_pixels: int) -
     if pixels > max_pixels:
         raise InvalidField(
             "scale" if count == 1 else "n",
-            f"{count} images at scale {scale} are {pixels:,} pixels: allowed are {max_pixels:,} in one "
-            "reply",
+            f"{count} images at scale {scale} are {pixels:,} pixels: allowed are {max_pixels:,} in one reply",
         )
