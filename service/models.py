@@ -12,9 +12,11 @@ from generator.artifact import MANIFEST, Artifact, ArtifactError
 from generator.engines import Engine, open_engine
 from generator.pixels import Pixels
 from service.batching import MicroBatcher
-from service.errors import InvalidField, NotFound
+from service.errors import InvalidField, NotFound, Unready
 from service.requests import WorkItem, batch_inputs
 from service.settings import Settings
+
+WARMING_UP = "models are still warming up: ask again in a second"
 
 
 class ServedModel:
@@ -73,7 +75,9 @@ class Models:
         return iter(self._by_name.values())
 
     def find(self, name: str) -> ServedModel:
-        """The model of a path. Raises NotFound."""
+        """The model of a path. Raises NotFound, and Unready before `start` is done."""
+        if not self.ready:
+            raise Unready(WARMING_UP)
         if name not in self._by_name:
             raise NotFound(f"model {name!r} is not served here: there are {', '.join(self._by_name)}")
         return self._by_name[name]

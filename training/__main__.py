@@ -4,6 +4,7 @@ python -m training --preset smoke                            seconds; draws its 
 python -m training --preset fashion-28 --data FOLDER         class folders, .npz, IDX files, hf:NAME
 python -m training --resume runs/fashion-28                  goes on from the last checkpoint
 python -m training --preset rgb-64 --data FOLDER --dry-run   prints the configuration and the layers
+python -m training evaluate models/fashion --data FOLDER     does a classifier see what was asked for?
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from generator.spec import GeneratorSpec, SpecError
 from training.checkpoint import Checkpoint, CheckpointError
 from training.config import PRESETS, ConfigError, TrainConfig
 from training.data import DataError, load_dataset
+from training.evaluation import __main__ as evaluation
 from training.loop import TrainingDiverged, train
 from training.networks import Discriminator, Generator, layer_shapes
 from training.run_folder import RunFolder
@@ -30,6 +32,8 @@ INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
 def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["evaluate"]:
+        return evaluation.main(arguments[1:])
     console = Console(stderr=True)
     try:
         return _run(arguments, console)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.errors import Unready
 from service.http import Receive, Scope, Send, send_json
-from service.models import Models
+from service.models import WARMING_UP, Models
 
 
 async def livez(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
@@ -14,5 +14,5 @@ async def livez(models: Models, scope: Scope, receive: Receive, send: Send) -> N
 async def readyz(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
     """Raises Unready until every model is warm."""
     if not models.ready:
-        raise Unready("models are still warming up: ask again in a second")
+        raise Unready(WARMING_UP)
     await send_json(send, {"status": "ready", "models": [model.id for model in models]})

@@ -45,14 +45,15 @@ def train_judge(
     held_out, kept = np.split(order, [max(1, len(order) // HELD_OUT)])
     network = _network(dataset.images.shape[3], len(dataset.class_names))
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
-    steps = epochs * (len(kept) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=max(steps, 1))
+    batch = min(BATCH, len(kept))
+    steps = epochs * (len(kept) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     rng = np.random.default_rng(seed)
     for step in range(steps):
-        place = step % (len(kept) // BATCH)
+        place = step % (len(kept) // batch)
         if place == 0:
             rng.shuffle(kept)
-        rows = kept[place * BATCH : (place + 1) * BATCH]
+        rows = kept[place * batch : (place + 1) * batch]
         loss = cross_entropy(
             network(_inputs(dataset.images[rows])),
             torch.from_numpy(dataset.labels[rows]),

@@ -1,0 +1,45 @@
+# make serve    everything serving needs, then the service on http://localhost:$(PORT)
+# make test     everything, then all tests
+# make lint     ruff, ruff format, mypy
+# make bento    a Bento of the service and the models
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: serve test lint format bento clean
+
+serve: .venv/serve
+	$(BIN)/python -m service --port $(PORT)
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bento: .venv/serve
+	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build
+
+.venv/python:
+	$(PYTHON) -c 'import sys; sys.exit("mintage needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/serve: .venv/python pyproject.toml
+	$(PIP) --editable '.[cpu]'
+	touch $@
+
+# On a machine without a GPU the README says how to get the small CPU build of torch.
+.venv/dev: .venv/python pyproject.toml
+	$(PIP) --editable '.[cpu,train,huggingface,dev]'
+	touch $@ .venv/serve
+
+clean:
+	rm -rf .venv build *.egg-info

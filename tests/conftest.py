@@ -1,0 +1,51 @@
+"""Small real objects: untrained generators, exported once a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from export.artifact import export_checkpoint
+from generator.spec import GeneratorSpec
+from training.checkpoint import Checkpoint
+from training.config import TrainConfig
+from training.networks import Generator
+
+GREY = GeneratorSpec(("T-shirt/top", "Bag", "Ankle boot"), image_size=14, channels=1, latent_dim=5)
+RGB = GeneratorSpec(("cat", "dog"), image_size=16, channels=3, latent_dim=4, noise="uniform")
+
+
+def untrained(spec: GeneratorSpec, name: str, width: int = 4, seed: int = 0) -> Checkpoint:
+    """A checkpoint of random weights, batch-norm statistics included, large enough to make contrast."""
+    torch.manual_seed(seed)
+    generator = Generator(spec, width)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(12 if parameter.ndim > 1 else 1)
+        for norm in [generator.first_norm, *generator.norms]:
+            norm.running_mean.uniform_(-0.5, 0.5)
+            norm.running_var.uniform_(0.5, 2)
+            norm.bias.uniform_(-0.5, 0.5)
+    config = TrainConfig(name=name, generator_width=width, latent_dim=spec.latent_dim, noise=spec.noise)
+    return Checkpoint(spec, config, 1000, 100, generator.state_dict(), {})
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two artifacts: grey (14 pixels, cropped from 16) and rgb."""
+    folder = tmp_path_factory.mktemp("models")
+    export_checkpoint(untrained(GREY, "grey"), folder / "grey")
+    export_checkpoint(untrained(RGB, "rgb"), folder / "rgb")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grey(models_folder: Path) -> Path:
+    return models_folder / "grey"
+
+
+@pytest.fixture(scope="session")
+def rgb(models_folder: Path) -> Path:
+    return models_folder / "rgb"

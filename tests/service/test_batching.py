@@ -1,0 +1,236 @@
+"""Laws of the micro-batcher, with an engine that can be held and watched."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+import pytest
+
+from generator.pixels import Pixels
+from service.batching import Made, MicroBatcher
+from service.errors import Expired, Overloaded, Unready
+from service.requests import WorkItem
+
+NO_CLASS = np.zeros(2, np.float32)
+
+
+def item(*seeds: int) -> WorkItem:
+    return WorkItem(NO_CLASS, seeds)
+
+
+class HeldEngine:
+    """An engine whose images tell their seed, and which works only while it is let."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.began = threading.Semaphore(0)
+        self.broken: Exception | None = None
+
+    def run(self, items: Sequence[WorkItem]) -> list[Pixels]:
+        self.batches.append([seed for work in items for seed in work.seeds])
+        self.began.release()
+        assert self.gate.wait(10)
+        if self.broken:
+            raise self.broken
+        return [np.array(work.seeds, np.uint8).reshape(-1, 1, 1, 1) for work in items]
+
+
+def in_loop(
+    scenario: Callable[[MicroBatcher, HeldEngine], Awaitable[None]], max_batch: int = 8, max_queue: int = 1000
+) -> HeldEngine:
+    engine = HeldEngine()
+
+    async def run() -> None:
+        batcher = MicroBatcher(engine.run, max_batch, max_queue)
+        try:
+            await asyncio.wait_for(scenario(batcher, engine), 20)
+        finally:
+            engine.gate.set()
+            await batcher.close()
+
+    asyncio.run(run())
+    return engine
+
+
+async def held(batcher: MicroBatcher, engine: HeldEngine) -> asyncio.Task[Made]:
+    """Fills the engine with one item, so that what follows has to queue."""
+    engine.gate.clear()
+    first = asyncio.create_task(batcher.submit(item(255), 10))
+    await asyncio.to_thread(engine.began.acquire)
+    return first
+
+
+def seeds(made: Made) -> list[int]:
+    return made.images.ravel().tolist()
+
+
+def test_a_lone_request_is_computed_at_once() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        made = await batcher.submit(item(3), 10)
+        assert seeds(made) == [3]
+        assert made.batch == 1
+
+    assert in_loop(scenario).batches == [[3]]
+
+
+def test_requests_that_come_while_the_engine_is_busy_become_one_batch() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        waiting = [asyncio.create_task(batcher.submit(item(n), 10)) for n in range(6)]
+        await asyncio.sleep(0.01)
+        assert batcher.queued == 6
+        engine.gate.set()
+        results = await asyncio.gather(first, *waiting)
+        assert [seeds(made) for made in results] == [[255], [0], [1], [2], [3], [4], [5]]
+        assert [made.batch for made in results] == [1] + [6] * 6
+        assert batcher.queued == 0
+
+    assert in_loop(scenario).batches == [[255], [0, 1, 2, 3, 4, 5]]
+
+
+def test_a_batch_counts_images_not_requests() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        waiting = [asyncio.create_task(batcher.submit(item(n, n + 1, n + 2), 10)) for n in (0, 10, 20)]
+        await asyncio.sleep(0.01)
+        engine.gate.set()
+        await asyncio.gather(first, *waiting)
+
+    assert [len(batch) for batch in in_loop(scenario, max_batch=4).batches] == [1, 4, 4, 1]
+
+
+def test_a_large_request_is_split_and_put_together_again() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        made = await batcher.submit(item(*range(30)), 10)
+        assert seeds(made) == list(range(30))
+        assert made.batch == 8
+
+    assert [len(batch) for batch in in_loop(scenario).batches] == [8, 8, 8, 6]
+
+
+def test_small_requests_do_not_wait_behind_large_ones_nor_large_behind_small() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        large = asyncio.create_task(batcher.submit(item(*range(100, 140)), 10))
+        await asyncio.sleep(0.01)
+        small = [asyncio.create_task(batcher.submit(item(n), 10)) for n in range(12)]
+        await asyncio.sleep(0.01)
+        engine.gate.set()
+        await asyncio.gather(first, large, *small)
+
+    batches = in_loop(scenario).batches[1:]
+    assert [sum(seed < 100 for seed in batch) for batch in batches[:3]] == [4, 4, 4]
+    assert all(len(batch) == 8 for batch in batches[:-1])
+
+
+def test_a_cancelled_request_is_never_computed_and_leaves_its_neighbours_alone() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        waiting = [asyncio.create_task(batcher.submit(item(n), 10)) for n in range(4)]
+        await asyncio.sleep(0.01)
+        waiting[1].cancel()
+        await asyncio.sleep(0.01)
+        assert batcher.queued == 3
+        engine.gate.set()
+        results = await asyncio.gather(first, *waiting, return_exceptions=True)
+        assert isinstance(results[2], asyncio.CancelledError)
+        assert [seeds(r) for r in results if isinstance(r, Made)] == [[255], [0], [2], [3]]
+
+    assert in_loop(scenario).batches == [[255], [0, 2, 3]]
+
+
+def test_the_rest_of_a_cancelled_large_request_is_dropped() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        engine.gate.clear()
+        large = asyncio.create_task(batcher.submit(item(*range(40)), 10))
+        await asyncio.to_thread(engine.began.acquire)
+        large.cancel()
+        await asyncio.sleep(0.01)
+        assert batcher.queued == 0
+        engine.gate.set()
+        assert seeds(await batcher.submit(item(99), 10)) == [99]
+
+    assert in_loop(scenario).batches == [list(range(8)), [99]]
+
+
+def test_an_expired_request_is_told_in_time_and_never_computed() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        with pytest.raises(Expired, match="timeout_ms 30 was over"):
+            await batcher.submit(item(1), 0.03)
+        assert batcher.queued == 0
+        engine.gate.set()
+        await first
+
+    assert in_loop(scenario).batches == [[255]]
+
+
+def test_beyond_the_bound_requests_are_refused_with_a_time_to_come_again() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        waiting = [asyncio.create_task(batcher.submit(item(n, n), 10)) for n in range(5)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(Overloaded, match="10 images wait already") as caught:
+            await batcher.submit(item(1), 10)
+        assert int(caught.value.headers["retry-after"]) >= 1
+        engine.gate.set()
+        assert len(await asyncio.gather(first, *waiting)) == 6
+        assert seeds(await batcher.submit(item(7), 10)) == [7]
+
+    in_loop(scenario, max_queue=10)
+
+
+def test_a_request_larger_than_the_bound_is_taken_when_nothing_waits() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        assert len(seeds(await batcher.submit(item(*range(50)), 10))) == 50
+
+    in_loop(scenario, max_queue=10)
+
+
+def test_a_failing_engine_fails_its_batch_and_goes_on_with_the_next() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        engine.broken = RuntimeError("out of order")
+        both = [batcher.submit(item(1), 10), batcher.submit(item(*range(40)), 10)]
+        results = await asyncio.gather(*both, return_exceptions=True)
+        assert [str(result) for result in results] == ["out of order"] * 2
+        engine.broken = None
+        assert seeds(await batcher.submit(item(2), 10)) == [2]
+        assert batcher.queued == 0
+
+    in_loop(scenario)
+
+
+def test_closing_finishes_accepted_work_and_refuses_new() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        queued = asyncio.create_task(batcher.submit(item(1), 10))
+        await asyncio.sleep(0.01)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0.01)
+        with pytest.raises(Unready):
+            await batcher.submit(item(2), 10)
+        engine.gate.set()
+        await closing
+        assert [seeds(made) for made in await asyncio.gather(first, queued)] == [[255], [1]]
+
+    in_loop(scenario)
+
+
+def test_any_mixture_of_sizes_comes_back_whole_and_in_order() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        rng = np.random.default_rng(0)
+        wanted = [rng.integers(0, 256, rng.integers(1, 30)).tolist() for _ in range(200)]
+
+        async def one(work: list[int]) -> Made:
+            await asyncio.sleep(float(rng.uniform(0, 0.05)))
+            return await batcher.submit(item(*work), 10)
+
+        results = await asyncio.gather(*(one(work) for work in wanted))
+        assert [seeds(made) for made in results] == wanted
+
+    assert max(len(batch) for batch in in_loop(scenario, max_queue=10_000).batches) == 8

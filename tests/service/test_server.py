@@ -1,0 +1,240 @@
+"""The service as its users start it: real processes, real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import bentoml
+import httpx
+import numpy as np
+import pytest
+
+from generator import Generator
+from tests.service.test_requests import WRONG
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT_S = 90
+
+
+def environment(home: Path, **settings: object) -> dict[str, str]:
+    extra = {f"MINTAGE_{key.upper()}": str(value) for key, value in settings.items()}
+    return {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", **extra}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(
+    home: Path, command: list[str] | None = None, **settings: object
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A running, ready server; its address and process."""
+    port = free_port()
+    command = command or [sys.executable, "-m", "service"]
+    log = (home / "server.log").open("wb")
+    process = subprocess.Popen(
+        [*command, "--port", str(port)],
+        cwd=ROOT,
+        env=environment(home, **settings),
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            assert process.poll() is None, (home / "server.log").read_text()
+            assert time.monotonic() < deadline, (home / "server.log").read_text()
+            try:
+                if httpx.get(f"{url}/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield url, process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("home"), models=models_folder) as (url, _):
+        yield url
+
+
+REQUESTS: list[dict[str, Any]] = [
+    *({"label": n % 3, "seed": n} for n in range(60)),
+    *({"label": "Bag", "seed": n, "n": 20, "format": "npy"} for n in range(10)),
+    *({"mix": {"Bag": n, "Ankle boot": 1}, "seed": n, "truncation": 0.5} for n in range(10)),
+    *({"label": "cat", "latent": [0.2 * n] * 4, "model": "rgb", "format": "webp"} for n in range(10)),
+]
+
+
+def post(url: str, **fields: Any) -> httpx.Response:
+    return httpx.post(f"{url}/v1/images", json=fields)
+
+
+async def concurrently(url: str, requests: list[dict[str, Any]]) -> list[httpx.Response]:
+    limits = httpx.Limits(max_connections=32)
+    async with httpx.AsyncClient(limits=limits, timeout=30) as client:
+        return await asyncio.gather(*(client.post(f"{url}/v1/images", json=one) for one in requests))
+
+
+def test_the_byte_law_alone_under_load_and_after_a_restart(
+    server: str, models_folder: Path, tmp_path: Path
+) -> None:
+    alone = [post(server, **request) for request in REQUESTS]
+    assert {reply.status_code for reply in alone} == {200}
+    contents = [reply.content for reply in alone]
+    assert len(set(contents)) == len(contents)
+
+    for _ in range(5):
+        under_load = asyncio.run(concurrently(server, REQUESTS))
+        assert [reply.content for reply in under_load] == contents
+    assert max(int(reply.headers["x-batch-size"]) for reply in under_load) > 1
+
+    with serving(tmp_path, models=models_folder) as (restarted, _):
+        again = asyncio.run(concurrently(restarted, REQUESTS))
+    assert [reply.content for reply in again] == contents
+
+
+def test_the_served_pixels_are_the_generators(server: str, grey: Path) -> None:
+    reply = post(server, label=2, seed=5, n=100, format="npy")
+    made = np.load(io.BytesIO(reply.content), allow_pickle=False)
+    np.testing.assert_array_equal(made, Generator.open(grey).images([2] * 100, range(5, 105)))
+
+
+def test_a_hundred_wrong_requests_are_refused_and_the_server_goes_on(server: str) -> None:
+    wrong = [fields for fields, _, _ in WRONG]
+    raw = [b"", b"{", b"\x00\xff", b"[]", b'{"label": NaN}', b"[" * 20_000, b"x" * 100_000]
+    paths = ["/v1", "/v1/image", "/v2/models", "/etc/passwd", "//", "/v1/images/", "/v1/models/a/b", "/%00"]
+    with httpx.Client(base_url=server) as client:
+        replies = [client.post("/v1/images", json=fields) for fields in wrong]
+        headers = {"content-type": "application/json"}
+        replies += [client.post("/v1/images", content=content, headers=headers) for content in raw]
+        replies += [
+            client.post("/v1/images", content=b"label=0", headers={"content-type": kind}) for kind in "ab"
+        ]
+        replies += [client.request(method, path) for path in paths for method in ("GET", "POST", "DELETE")]
+        replies += [client.request(method, "/v1/images") for method in ("GET", "PUT", "PATCH", "OPTIONS")]
+        replies += [client.post(path) for path in ("/v1/models", "/livez", "/docs", "/openapi.json")]
+        replies += [
+            client.post("/v1/images", json={"label": 0}, headers={"accept": accept})
+            for accept in ("text/html", "image/gif", "image/png;q=0", ";;;", "*/*;q=0")
+        ]
+        replies += [
+            client.post("/v1/images", json={"label": 0, key: 1}) for key in ("Label", "seeds", "N", "")
+        ]
+        replies += [
+            client.post("/v1/images", json={"label": label}) for label in ("x" * 9999, "👟", "0", "-1")
+        ]
+    assert len(replies) >= 100
+    assert {reply.status_code for reply in replies} <= {400, 404, 405, 406, 413, 415, 422}
+    for reply in replies:
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.json()["detail"]
+    assert post(server, label=0, seed=0).status_code == 200
+
+
+def test_broken_connections_leave_the_server_serving(server: str) -> None:
+    host, port = server.removeprefix("http://").split(":")
+    head = b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    for start in (b"", b"\x16\x03\x01", b"GET", head, head + b"content-length: 50\r\n\r\n{", head + b"\r\n"):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(start)
+    assert post(server, label=0, seed=0).status_code == 200
+
+
+def test_bentomls_own_client_gets_an_image(server: str) -> None:
+    with bentoml.SyncHTTPClient(server) as client:
+        path = client.generate(label="Bag", seed=7, n=4, scale=2)
+    content = Path(path).read_bytes()
+    assert content[:4] == b"\x89PNG"
+
+
+def test_ctrl_c_and_sigterm_end_every_process(models_folder: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, models=models_folder) as (url, process):
+        port = int(url.rsplit(":", 1)[1])
+        process.terminate()
+        assert process.wait(30) == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"models": "/nowhere"}, "MINTAGE_MODELS /nowhere: there is no generator"),
+        ({"default_model": "cats"}, "MINTAGE_DEFAULT_MODEL 'cats' is not there"),
+        ({"max_batch": 0}, "max_batch"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_its_name(
+    models_folder: Path, tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "service", "--port", str(free_port())],
+        cwd=ROOT,
+        env=environment(tmp_path, **{"models": models_folder, **settings}),
+        capture_output=True,
+        timeout=START_TIMEOUT_S,
+        check=False,
+    )
+    assert process.returncode != 0
+    assert message in process.stderr.decode()
+
+
+def test_a_damaged_artifact_is_never_served(models_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(models_folder, tmp_path / "models")
+    with (tmp_path / "models" / "rgb" / "generator.onnx").open("ab") as graph:
+        graph.write(b"!")
+    process = subprocess.run(
+        [sys.executable, "-m", "service", "--port", str(free_port())],
+        cwd=ROOT,
+        env=environment(tmp_path, models=tmp_path / "models"),
+        capture_output=True,
+        timeout=START_TIMEOUT_S,
+        check=False,
+    )
+    assert process.returncode != 0
+    assert "generator.onnx was changed" in process.stderr.decode()
+
+
+def test_the_bento_builds_and_serves_the_shipped_models(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    built = subprocess.run(
+        [sys.executable, "-m", "bentoml", "build", "--output", "tag"],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr.decode()
+    tag = built.stdout.decode().strip().rsplit(":", 2)
+    bento = ":".join(tag[-2:]).strip()
+    with serving(home, command=[sys.executable, "-m", "bentoml", "serve", bento]) as (url, _):
+        reply = post(url, label="Sneaker", seed=7)
+        assert reply.status_code == 200
+        assert reply.headers["x-model"].startswith("fashion@")

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from generator.spec import GeneratorSpec
+from tests.conftest import GREY, untrained
+from training.config import TrainConfig
+from training.data import load_dataset
+from training.networks import (
+    Discriminator,
+    Generation,
+    Generator,
+    draw_latents,
+    layer_shapes,
+    network_size,
+    reestimate_batch_norm,
+)
+from training.trainer import Trainer
+
+
+@pytest.mark.parametrize(
+    ("image_size", "size"), [(8, 16), (16, 16), (17, 32), (28, 32), (64, 64), (100, 128)]
+)
+def test_networks_work_at_the_next_power_of_two(image_size: int, size: int) -> None:
+    assert network_size(image_size) == size
+
+
+def test_images_too_large_for_networks_are_refused() -> None:
+    with pytest.raises(ValueError, match="--image-size"):
+        network_size(129)
+
+
+@pytest.mark.parametrize(("image_size", "channels", "classes"), [(16, 1, 2), (28, 3, 10), (128, 3, 1000)])
+def test_the_spec_shapes_the_networks(image_size: int, channels: int, classes: int) -> None:
+    names = tuple(str(n) for n in range(classes))
+    spec = GeneratorSpec(names, image_size, channels, latent_dim=6)  # type: ignore[arg-type]
+    generator, size = Generator(spec, width=2), network_size(image_size)
+    images = generator(torch.zeros(3, 6), torch.zeros(3, classes))
+    assert images.shape == (3, channels, size, size)
+    logits = Discriminator(spec, 2, use_spectral_norm=True)(images, torch.tensor([0, 1, 1]))
+    assert logits.shape == (3,)
+    finished = Generation(generator, spec).eval()(torch.zeros(3, 6), torch.zeros(3, classes))
+    assert finished.shape == (3, image_size, image_size, channels)
+    assert finished.dtype == torch.uint8
+
+
+def test_the_discriminator_looks_at_the_label() -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(GREY, 4, use_spectral_norm=False)
+    image = torch.randn(1, 1, 16, 16).expand(2, -1, -1, -1)
+    one, other = discriminator(image, torch.tensor([0, 2])).tolist()
+    assert one != other
+
+
+def test_spectral_norm_bounds_every_layer_and_is_an_option() -> None:
+    torch.manual_seed(0)
+    for bound in (True, False):
+        discriminator = Discriminator(GREY, 8, use_spectral_norm=bound)
+        with torch.no_grad():
+            for parameter in discriminator.parameters():
+                parameter.mul_(50)
+        for _ in range(30):  # power iterations
+            discriminator(torch.randn(4, 1, 16, 16), torch.zeros(4, dtype=torch.long))
+        largest = max(
+            float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2))
+            for layer in [*discriminator.down, discriminator.score, discriminator.class_score]
+        )
+        assert (largest < 1.05) == bound
+
+
+def test_reestimated_statistics_are_those_of_the_batches() -> None:
+    generator = untrained(GREY, "x").generator()
+    rng = torch.Generator().manual_seed(0)
+    batches = [
+        (draw_latents(GREY, 64, rng), torch.eye(3)[torch.randint(3, (64,), generator=rng)]) for _ in range(4)
+    ]
+    renewed = reestimate_batch_norm(generator, batches)
+    means = [
+        generator.first(torch.cat(batch, 1)).unflatten(1, (-1, 4, 4)).mean((0, 2, 3)) for batch in batches
+    ]
+    expected = torch.stack(means).mean(0)
+    torch.testing.assert_close(renewed.first_norm.running_mean, expected.detach())
+    assert not renewed.training
+
+
+def test_uniform_latents_stay_in_their_interval() -> None:
+    spec = GeneratorSpec(("a", "b"), 16, 1, 8, noise="uniform")
+    drawn = draw_latents(spec, 1000, torch.Generator().manual_seed(0))
+    assert -1 <= float(drawn.min()) < -0.99 < 0.99 < float(drawn.max()) <= 1
+
+
+def test_padding_repeats_the_edge_and_the_crop_takes_it_off() -> None:
+    config = TrainConfig(data="shapes", image_size=20, latent_dim=4, generator_width=2, discriminator_width=2)
+    dataset = load_dataset(config)
+    trainer = Trainer(config, dataset.spec(config), dataset)
+    assert trainer.images.shape == (2000, 1, 32, 32)
+    np.testing.assert_array_equal(trainer.images[:, 0, 6:26, 6:26], dataset.images[..., 0])
+    np.testing.assert_array_equal(trainer.images[:, 0, 0, 0], dataset.images[:, 0, 0, 0])
+    assert Generation(trainer.generator, trainer.spec).crop == 6
+
+
+def test_layer_shapes_count_every_parameter() -> None:
+    generator = Generator(GREY, 4)
+    rows = layer_shapes(generator, GREY)
+    assert sum(row[2] for row in rows) == sum(p.numel() for p in generator.parameters())
+    assert rows[-1][1] == "1 x 16 x 16"

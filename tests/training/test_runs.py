@@ -1,0 +1,183 @@
+"""Whole runs of the command, killed, stopped and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.__main__ import main
+from training.checkpoint import Checkpoint, CheckpointError
+from training.config import PRESETS, ConfigError, TrainConfig
+
+TINY = [
+    *("--latent-dim", "4", "--generator-width", "2", "--discriminator-width", "2", "--batch", "16"),
+    *("--stats-kimg", "0.032", "--checkpoint-kimg", "0.16"),
+]
+
+
+def run(*arguments: object) -> int:
+    """The command's exit code, in this process."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "training", *(str(argument) for argument in arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE)
+
+
+def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def weights(folder: Path) -> torch.Tensor:
+    state = Checkpoint.load(folder).training_state
+    return torch.cat([t.float().flatten() for t in {**state["generator"], **state["discriminator"]}.values()])
+
+
+def test_a_run_leaves_configuration_statistics_sheets_and_a_checkpoint(npz: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("--data", npz, "--out", out, "--total-kimg", 0.32, *TINY) == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "checkpoint.pt",
+        "config.json",
+        "sheet-000000-kimg.png",
+        "stats.jsonl",
+    ]
+    stats = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
+    assert [line["kimg"] for line in stats] == pytest.approx([0.032 * n for n in range(1, 11)])
+    assert {"images_per_s", "generator_loss", "discriminator_loss"} < stats[0].keys()
+    checkpoint = Checkpoint.load(out)
+    assert checkpoint.images_shown == 320
+    assert checkpoint.data_images == 96
+    assert json.loads((out / "config.json").read_text()) == checkpoint.config.to_json()
+
+
+def test_a_killed_run_resumes_and_ends_as_if_it_had_never_stopped(npz: Path, tmp_path: Path) -> None:
+    options = ["--data", npz, "--total-kimg", 2.4, "--threads", 1, *TINY]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run("--out", whole, *options) == 0
+    process = start("--out", killed, *options)
+    wait_for(killed / "checkpoint.pt", process)
+    process.kill()
+    process.communicate()
+    shown = Checkpoint.load(killed).images_shown
+    assert 0 < shown < 2400
+    assert run("--resume", killed) == 0
+    torch.testing.assert_close(weights(killed), weights(whole), rtol=0, atol=0)
+    kimg = [json.loads(line)["kimg"] for line in (killed / "stats.jsonl").read_text().splitlines()]
+    assert kimg == sorted(set(kimg))
+    assert len(kimg) == 75
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_saves_where_it_is(npz: Path, tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "run"
+    process = start("--data", npz, "--out", out, "--total-kimg", 1e6, *TINY, "--checkpoint-kimg", 1e6)
+    wait_for(out / "stats.jsonl", process)
+    time.sleep(0.5)
+    os.kill(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"--resume" in errors
+    assert Checkpoint.load(out).images_shown > 0
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    assert run("--preset", "smoke", "--data", npz, "--out", tmp_path / "run", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "generator_width" in shown
+    assert "1 x 16 x 16" in shown
+    assert "dark, bright" in shown
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "/nowhere"], "/nowhere does not exist"),
+        (["--preset", "smoke", "--batch", "1"], "--batch 1: allowed are 2 to 65536"),
+        (["--preset", "smoke", "--batch", "4000"], "--batch 4000: the data has 2000 images"),
+        (["--preset", "smoke", "--image-size", "300"], "--image-size 300: allowed are 4 to 128"),
+        (["--preset", "smoke", "--device", "cuda"], "--device cuda: torch finds no CUDA device"),
+        (["--resume", "/nowhere"], "no checkpoint at /nowhere"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    assert run("--out", tmp_path / "run", *arguments) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--no-such-option", "--loss=magic", "--latent-dim=many"])
+def test_an_unknown_option_or_value_is_refused(option: str) -> None:
+    assert run("--preset", "smoke", option) == 2
+
+
+def test_a_run_never_overwrites_another(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--data", npz, "--out", tmp_path / "run", "--total-kimg", 0.16, *TINY]
+    assert run(*options) == 0
+    before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    assert run(*options) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
+
+
+def test_resuming_goes_on_longer_but_not_with_other_networks(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run("--data", npz, "--out", out, "--total-kimg", 0.16, *TINY) == 0
+    assert run("--resume", out, "--generator-width", 3) == 2
+    assert "--generator-width 3: the checkpoint was made with 2" in capsys.readouterr().err
+    assert run("--resume", out, "--total-kimg", 0.32) == 0
+    assert Checkpoint.load(out).images_shown == 320
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    for content in (b"", b"no checkpoint"):
+        file.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt is damaged"):
+            Checkpoint.load(file)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "was here",)
+
+    torch.save({"mintage_checkpoint": 1, "spec": Evil()}, tmp_path / "checkpoint.pt")
+    with pytest.raises(CheckpointError):
+        Checkpoint.load(tmp_path)
+    assert not (tmp_path / "was here").exists()
+
+
+def test_a_configuration_from_json_has_known_keys_only() -> None:
+    fields = PRESETS["fashion-28"].to_json()
+    assert TrainConfig.from_json(fields) == PRESETS["fashion-28"]
+    with pytest.raises(ConfigError, match="'learning_rate' is not an option"):
+        TrainConfig.from_json(fields | {"learning_rate": 1})
