@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("artifact", type=Path, help="a generator's folder, such as models/fashion")
     parser.add_argument("--data", required=True, help="the real images, as for training")
     parser.add_argument("--samples", type=int, default=10_000, help="(default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=6, help="of the judge (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=4, help="of the judge (default: %(default)s)")
     parser.add_argument("--record", action="store_true", help="write the result into the manifest")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False)
