@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
     console.print(
         f"parity with torch: {parity.max_abs_error:.1e} before rounding; "
         f"{parity.differing_pixels} of {parity.compared_pixels:,} pixels differ, by at most "
-        f"{parity.max_pixel_error} of 255"
+        f"{parity.max_pixel_error} of 255",
+        soft_wrap=True,
     )
     return 0
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import datetime
-import io
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
-from PIL import Image
 
 from export.onnx_graph import fold_batch_norm, onnx_graph
 from export.parity import measure_parity
+from export.sheet import COLUMNS, draw_sheet, sheet_classes
 from generator.artifact import ONNX, Artifact, Provenance, check_free, write_artifact
 from generator.latents import latents
-from generator.pixels import contact_sheet, enlarge
 from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
 from training.checkpoint import Checkpoint
 
 SHEET = "sheet.png"
-SHEET_ROWS, SHEET_COLUMNS = 10, 16  # at most so many classes, so many seeds
-SHEET_PIXELS = 56  # at least so many pixels a picture
 
 
 def export_checkpoint(
@@ -60,17 +55,12 @@ def export_checkpoint(
 
 
 def _sheet(graph: bytes, spec: GeneratorSpec) -> bytes:
-    """One row a class, one column a seed from 0, as a PNG; evenly chosen where there are many classes."""
-    rows = np.linspace(0, spec.num_classes - 1, min(spec.num_classes, SHEET_ROWS)).round()
-    labels = [int(label) for label in np.repeat(rows, SHEET_COLUMNS)]
-    seeds = list(range(SHEET_COLUMNS)) * len(rows)
+    """What the graph makes: some classes, seeds from 0."""
+    labels = [label for label in sheet_classes(spec) for _ in range(COLUMNS)]
+    seeds = list(range(COLUMNS)) * (len(labels) // COLUMNS)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     feed = {
         LATENT: latents(seeds, spec.latent_dim, noise=spec.noise),
         CLASS_VECTOR: spec.class_vectors(labels),
     }
-    images = enlarge(session.run([IMAGES], feed)[0], -(-SHEET_PIXELS // spec.image_size))
-    sheet = contact_sheet(images, columns=SHEET_COLUMNS)
-    buffer = io.BytesIO()
-    Image.fromarray(sheet[..., 0] if spec.channels == 1 else sheet).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return draw_sheet(session.run([IMAGES], feed)[0], spec)
