@@ -19,6 +19,8 @@ from service.settings import Settings
 settings = Settings()
 models = Models(settings)
 
+BENTOML_PATHS = {"/schema.json", "/docs.json"}  # what bentoml.SyncHTTPClient and other tools of BentoML read
+
 
 class DirectService(bentoml.Service):  # type: ignore[misc]
     """A BentoML service whose own routes are answered before BentoML's middleware.
@@ -29,7 +31,7 @@ class DirectService(bentoml.Service):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         methods = frozenset(method.route for method in self.apis.values())
-        return App(models, super().to_asgi(is_main), (methods | {"/docs.json"}) - ROUTES.keys())
+        return App(models, super().to_asgi(is_main), (methods | BENTOML_PATHS) - ROUTES.keys())
 
 
 @bentoml.service(
