@@ -14,9 +14,9 @@ from service.app import ROUTES, App
 from service.http import ASGIApp
 from service.models import Models, find_artifacts
 from service.requests import MAX_SCALE, ImagesRequest, Seed, work_item
-from service.settings import Settings
+from service.settings import load_settings
 
-settings = Settings()
+settings = load_settings()
 models = Models(settings)
 
 BENTOML_PATHS = {"/schema.json", "/docs.json"}  # what bentoml.SyncHTTPClient and other tools of BentoML read

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "MINTAGE_"
 
 
 class Settings(BaseSettings):
     """For example MINTAGE_MODELS=/srv/models. A value out of range stops the start with its name."""
 
-    model_config = SettingsConfigDict(env_prefix="MINTAGE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     models: Path = Path("models")
     """A generator's folder, or a folder of them."""
@@ -35,3 +38,18 @@ class Settings(BaseSettings):
     """How long a client may take to send a body."""
     timeout_ms: int = Field(default=10_000, ge=1, le=600_000)
     """How long a request may wait and be computed; its own timeout_ms can only make that shorter."""
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment; ends the program with the reason where one is wrong."""
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    if unknown := sorted(key for key in os.environ if key.startswith(PREFIX) and key not in known):
+        raise SystemExit(
+            f"mintage cannot start: {unknown[0]} is not a setting: there are {', '.join(sorted(known))}"
+        )
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = PREFIX + str(wrong["loc"][0]).upper()
+        raise SystemExit(f"mintage cannot start: {name} {wrong['input']!r}: {wrong['msg']}") from None

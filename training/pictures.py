@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from training.config import TrainConfig
 
@@ -32,6 +32,7 @@ def read_picture(file: Path, config: TrainConfig) -> Pixels:
 
 def to_pixels(image: Image.Image, config: TrainConfig) -> Pixels:
     """uint8 [H, W, C] with the channels and size that the options ask for; transparent is white."""
+    image = ImageOps.exif_transpose(image)  # as cameras mean it to be seen
     grey = image.mode in GREY_MODES if config.channels is None else config.channels == 1
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")

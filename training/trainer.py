@@ -49,7 +49,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, spec: GeneratorSpec, dataset: Dataset) -> None:
         if config.batch > len(dataset.labels):
-            raise ConfigError(f"--batch {config.batch}: the data has {len(dataset.labels)} images")
+            raise ConfigError(f"--batch {config.batch}: the data has {len(dataset.labels)} images; use fewer")
         self.config, self.spec = config, spec
         self.device = _device(config.device)
         torch.manual_seed(config.seed)

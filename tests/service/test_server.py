@@ -180,7 +180,6 @@ def test_broken_connections_leave_the_server_serving(server: str) -> None:
     assert post(server, label=0, seed=0).status_code == 200
 
 
-@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")  # the client's own folder
 def test_bentomls_own_client_gets_the_same_image(server: str) -> None:
     with bentoml.SyncHTTPClient(server) as client:
         image = client.generate(label="Bag", seed=7, n=4, scale=2)
@@ -202,7 +201,8 @@ def test_ctrl_c_and_sigterm_end_every_process(models_folder: Path, tmp_path: Pat
     [
         ({"models": "/nowhere"}, "MINTAGE_MODELS /nowhere: there is no generator"),
         ({"default_model": "cats"}, "MINTAGE_DEFAULT_MODEL 'cats' is not there"),
-        ({"max_batch": 0}, "max_batch"),
+        ({"max_batch": 0}, "MINTAGE_MAX_BATCH '0': Input should be greater than or equal to 2"),
+        ({"max_bach": 8}, "MINTAGE_MAX_BACH is not a setting"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_its_name(

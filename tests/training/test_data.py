@@ -72,6 +72,17 @@ def test_transparent_places_are_white(folder: Path) -> None:
     assert (load(folder).images[0] == 255).all()
 
 
+def test_pictures_are_turned_as_the_camera_says(folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees
+    pixels = np.zeros((20, 20, 3), np.uint8)
+    pixels[:10] = 255
+    Image.fromarray(pixels).save(folder / "apple" / "0.png", exif=exif)
+    turned = load(folder).images[0]
+    assert (turned[:, 10:] == 255).all()
+    assert (turned[:, :10] == 0).all()
+
+
 def test_sixteen_bits_a_pixel_keep_their_brightness(tmp_path: Path) -> None:
     for name, value in (("dim", 100), ("lit", 200)):
         (tmp_path / name).mkdir()
