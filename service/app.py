@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable
 from service.errors import MethodNotAllowed, NotFound, Problem
 from service.http import ASGIApp, Disconnected, Receive, Scope, Send, send_problem
 from service.models import Models
-from service.routes import documentation, health, images
+from service.routes import documentation, health, images, permalinks
 from service.routes import models as model_routes
 
 Route = Callable[[Models, Scope, Receive, Send], Awaitable[None]]
 
 ROUTES: dict[str, dict[str, Route]] = {
     "/v1/images": {"POST": images.post_images},
+    "/v1/images/{model}/{label}/{file}": {"GET": permalinks.get_image},
     "/v1/models": {"GET": model_routes.list_models},
     "/v1/models/{model}": {"GET": model_routes.show_model},
     "/livez": {"GET": health.livez},
@@ -69,16 +70,24 @@ def find_route(scope: Scope) -> Route:
     path: str = scope["path"]
     methods = ROUTES.get(path)
     if methods is None:
-        parent, _, last = path.rpartition("/")
-        for pattern, candidate in ROUTES.items():
-            start, _, parameter = pattern.rpartition("/")
-            if parameter.startswith("{") and start == parent and last:
-                methods = candidate
-                scope["path_params"] = {parameter.strip("{}"): last}
-    if methods is None:
+        methods, scope["path_params"] = _match(path)
+    if not methods:
         raise NotFound(f"{path} is not a path of this server: GET /docs lists them")
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     if method not in methods:
         allowed = ", ".join(methods)
         raise MethodNotAllowed(f"{scope['method']} {path}: allowed is {allowed}", headers={"allow": allowed})
     return methods[method]
+
+
+def _match(path: str) -> tuple[dict[str, Route], dict[str, str]]:
+    """The methods and parameters of a path with `{parameters}`, each one segment; empty for no match."""
+    segments = path.split("/")
+    for pattern, methods in ROUTES.items():
+        names = pattern.split("/")
+        pairs = list(zip(names, segments, strict=False))
+        if len(names) == len(segments) and all(
+            bool(segment) if name.startswith("{") else name == segment for name, segment in pairs[1:]
+        ):
+            return methods, {name.strip("{}"): segment for name, segment in pairs if name.startswith("{")}
+    return {}, {}

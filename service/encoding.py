@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from PIL import Image
 
 from generator.pixels import Pixels, contact_sheet, enlarge
 from service.errors import NotAcceptable
+from service.recipes import Recipe
 from service.requests import Format
 
 MEDIA_TYPES: dict[Format, str] = {
@@ -28,6 +31,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "npy": "application/x-npy",
     "zip": "application/zip",
 }  # in the order of preference, where a client likes several as much
+ENCODING_VERSION = 1  # counts up when the same pixels become other bytes
 JPEG_QUALITY = 90
 PNG_LEVEL = 1  # of ISA-L: its second fastest; higher ones gain little on images this small
 
@@ -35,42 +39,70 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR = {1: 0, 3: 2}  # channels -> the header's colour type: grey, RGB
 
 
-def png(image: Pixels) -> bytes:
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)))
+
+
+_PNG_END = _chunk(b"IEND", b"")
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How finished images become a reply."""
+
+    form: Format = "png"
+    scale: int = 1  # whole factor
+    quality: int | None = None  # 1 to 100, of JPEG and WebP; None: JPEG's default, WebP lossless
+
+
+def encode(images: Pixels, rendering: Rendering, recipe: Recipe) -> bytes:
+    """uint8 [N, H, W, C] -> the body of a reply."""
+    form, scale = rendering.form, rendering.scale
+    if form == "npy":
+        return _npy(enlarge(images, scale))
+    if form in ("json", "zip"):
+        pngs = [png(image, recipe.image(place)) for place, image in enumerate(enlarge(images, scale))]
+        return _json(pngs, recipe) if form == "json" else _zip(pngs, recipe)
+    picture = enlarge(images[0] if len(images) == 1 else contact_sheet(images), scale)
+    return png(picture, recipe.sheet()) if form == "png" else _pillow(picture, form, rendering.quality)
+
+
+def png(image: Pixels, about: Mapping[str, Any]) -> bytes:
     """uint8 [H, W, 1 or 3] -> a PNG (ISO 15948): unfiltered rows, deflated by ISA-L.
 
-    Faster than Pillow, for files about as large: filters gain nothing on images this small.
+    Faster than Pillow, for files about as large: filters gain nothing on images this small. What made
+    the image goes into a text chunk with the keyword `mintage`, as JSON in ASCII.
     """
     height, width, channels = image.shape
     rows = np.empty((height, 1 + width * channels), np.uint8)
     rows[:, 0] = 0  # filter type: none
     rows[:, 1:] = image.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, _PNG_COLOUR[channels], 0, 0, 0)
+    text = json.dumps(about, separators=(",", ":")).encode("ascii")
     data = isal_zlib.compress(rows.tobytes(), PNG_LEVEL)
-    return b"".join((_PNG_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
+    chunks = (_chunk(b"IHDR", header), _chunk(b"tEXt", b"mintage\0" + text), _chunk(b"IDAT", data))
+    return b"".join((_PNG_SIGNATURE, *chunks, _PNG_END))
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(content, zlib.crc32(kind))
-    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)))
+def _json(pngs: Sequence[bytes], recipe: Recipe) -> bytes:
+    """Everything needed to ask for the images again, and each as base64 with its seed."""
+    entries = [
+        {"seed": recipe.seed(place), "b64_png": base64.b64encode(content).decode()}
+        for place, content in enumerate(pngs)
+    ]
+    return msgspec.json.encode({**recipe.common(), "images": entries})
 
 
-def encode(
-    images: Pixels, form: Format, scale: int, seeds: Sequence[int | None], about: dict[str, Any]
-) -> bytes:
-    """uint8 [N, H, W, C] -> the body of a reply; `about` goes into the JSON beside the images."""
-    if form == "npy":
-        return _npy(enlarge(images, scale))
-    if form == "json":
-        encoded = [png(image) for image in enlarge(images, scale)]
-        entries = [
-            {"seed": seed, "b64_png": base64.b64encode(content).decode()}
-            for seed, content in zip(seeds, encoded, strict=True)
-        ]
-        return msgspec.json.encode({**about, "images": entries})
-    if form == "zip":
-        return _zip(enlarge(images, scale), seeds)
-    picture = enlarge(images[0] if len(images) == 1 else contact_sheet(images), scale)
-    return png(picture) if form == "png" else _pillow(picture, form)
+def _zip(pngs: Sequence[bytes], recipe: Recipe) -> bytes:
+    """One PNG each, named by seed, or by place where latents were given; always the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for place, content in enumerate(pngs):
+            seed = recipe.seed(place)
+            name = f"{place:04d}.png" if seed is None else f"{seed}.png"
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return buffer.getvalue()
 
 
 def _npy(images: Pixels) -> bytes:
@@ -79,23 +111,15 @@ def _npy(images: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def _zip(images: Pixels, seeds: Sequence[int | None]) -> bytes:
-    """One PNG each, named by seed, or by place where latents were given; always the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for place, (image, seed) in enumerate(zip(images, seeds, strict=True)):
-            name = f"{place:04d}.png" if seed is None else f"{seed}.png"
-            archive.writestr(zipfile.ZipInfo(name), png(image))
-    return buffer.getvalue()
-
-
-def _pillow(picture: Pixels, form: Format) -> bytes:
+def _pillow(picture: Pixels, form: Format, quality: int | None) -> bytes:
     buffer = io.BytesIO()
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    if form == "webp":
+    if form == "jpeg":
+        image.save(buffer, "JPEG", quality=quality or JPEG_QUALITY)
+    elif quality is None:
         image.save(buffer, "WEBP", lossless=True, method=0)
     else:
-        image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+        image.save(buffer, "WEBP", quality=quality, method=0)
     return buffer.getvalue()
 
 

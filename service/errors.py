@@ -41,6 +41,10 @@ class NotFound(Problem):
     status = HTTPStatus.NOT_FOUND
 
 
+class Gone(Problem):
+    status = HTTPStatus.GONE
+
+
 class MethodNotAllowed(Problem):
     status = HTTPStatus.METHOD_NOT_ALLOWED
 

@@ -65,6 +65,7 @@ def openapi(models: Models) -> dict[str, Any]:
         },
         "paths": {
             "/v1/images": {"post": _post_images(schema, name)},
+            "/v1/images/{model}/{label}/{file}": {"get": _get_image()},
             "/v1/models": {"get": _get("The models that are served", _json({"type": "object"}))},
             "/v1/models/{model}": {
                 "get": _get(
@@ -122,6 +123,49 @@ def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
             },
         },
         "responses": {"200": ok} | {str(s): _problem(text) for s, text in problems.items()},
+    }
+
+
+def _get_image() -> dict[str, Any]:
+    text = {"type": "string"}
+    path = {
+        "model": "A model, or name@digest to pin its version for ever",
+        "label": "A class by slug or index; the word mix with ?mix=",
+        "file": "The seed and .png, .webp or .jpg; latent.png with ?latent=",
+    }
+    query = {
+        "truncation": ({"type": "number"}, "Keeps the latent's components within [-t, t]"),
+        "scale": ({"type": "integer"}, "Enlarges by a whole factor"),
+        "quality": ({"type": "integer"}, "Of .jpg and .webp"),
+        "mix": (text, "slug:weight,slug:weight"),
+        "latent": (text, "base64url of little-endian float32"),
+    }
+    image: dict[str, Any] = {f"image/{kind}": _BINARY for kind in ("png", "webp", "jpeg")}
+    return {
+        "operationId": "getImage",
+        "summary": "One image by a link that caches may keep for ever",
+        "parameters": [
+            {"name": key, "in": "path", "required": True, "description": text_, "schema": text}
+            for key, text_ in path.items()
+        ]
+        + [
+            {"name": key, "in": "query", "description": text_, "schema": schema}
+            for key, (schema, text_) in query.items()
+        ],
+        "responses": {
+            "200": {
+                "description": "The image",
+                "headers": {"ETag": _TEXT_HEADER, "Cache-Control": _TEXT_HEADER},
+                "content": image,
+            },
+            "304": {"description": "The client has it already (If-None-Match)"},
+            "404": _problem("No such model, class, seed or form"),
+            "410": _problem("That version of the model is no longer served"),
+            "422": _problem("A parameter has a value that is not allowed"),
+            "429": _problem("The queue is full"),
+            "503": _problem("Starting or shutting down"),
+            "504": _problem("Not computed in time"),
+        },
     }
 
 

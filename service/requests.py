@@ -21,6 +21,7 @@ MAX_SCALE = 64
 MAX_LATENT = 100.0  # a component's absolute value; N(0, 1) itself stays below 9
 
 Format = Literal["png", "webp", "jpeg", "json", "npy", "zip"]
+Quality = Annotated[int, Meta(ge=1, le=100)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Truncation = Annotated[float, Meta(gt=0, le=MAX_TRUNCATION)]
 Seed = Annotated[int, Meta(ge=0, le=MAX_SEED, description="0 to 2^32 - 1: the same image for ever")]
@@ -53,6 +54,9 @@ class ImagesRequest(Struct, forbid_unknown_fields=True, frozen=True):
     ] = 1
     format: Annotated[
         Format | None, Meta(description="The reply's form; the Accept header's if left out")
+    ] = None
+    quality: Annotated[
+        Quality | None, Meta(description="Of JPEG (default 90) and WebP (lossless if left out)")
     ] = None
     timeout_ms: Annotated[
         AtLeastOne | None, Meta(description="Give up when the images are not computed by then")
@@ -88,7 +92,7 @@ def parse_images_request(body: bytes) -> ImagesRequest:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+        raise invalid_field(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(
             f'the body is not valid JSON: {error}. Send an object such as {{"label": 0}}'
@@ -188,7 +192,7 @@ def _check_count(field: str, count: int, settings: Settings) -> None:
         raise InvalidField(field, f"{count} images in one request: allowed are 1 to {settings.max_images}")
 
 
-def _invalid(error: msgspec.ValidationError) -> InvalidField:
+def invalid_field(error: msgspec.ValidationError) -> InvalidField:
     """msgspec's message, such as "Expected `int`, got `str` - at `$.n`", with the field told apart."""
     message, _, path = str(error).partition(" - at `$")
     field = path.strip("`.").split("[")[0].split(".")[0]

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +20,9 @@ from generator.latents import latents
 from generator.pixels import contact_sheet, enlarge
 from service.app import ROUTES, App
 from service.errors import Problem
-from service.http import Receive, Scope, Send
 from service.models import Models
 from service.settings import Settings
-
-Scenario = Callable[[httpx.AsyncClient], Awaitable[None]]
-
-
-async def nothing_behind(scope: Scope, receive: Receive, send: Send) -> None:
-    raise AssertionError(f"{scope['path']} went on to BentoML")
-
-
-@pytest.fixture
-def run(models_folder: Path) -> Callable[..., None]:
-    """Runs a scenario against the application with the two models of the tests."""
-
-    def run_scenario(scenario: Scenario, **settings: Any) -> None:
-        async def with_client() -> None:
-            models = Models(Settings(models=models_folder, **settings))
-            models.start()
-            transport = httpx.ASGITransport(App(models, nothing_behind, frozenset()))
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                await scenario(client)
-            await models.close()
-
-        asyncio.run(with_client())
-
-    return run_scenario
+from tests.service.conftest import nothing_behind
 
 
 async def post(client: httpx.AsyncClient, accept: str = "*/*", **fields: Any) -> httpx.Response:

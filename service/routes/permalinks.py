@@ -1,0 +1,137 @@
+"""GET /v1/images/{model}@{digest}/{class}/{seed}.png: one image, for ever, for any cache to keep.
+
+Query parameters: `truncation`, `scale`, `quality`; `mix=sneaker:0.7,sandal:0.3` with `mix` for the class;
+`latent=` (base64url of little-endian float32) with `latent` for the seed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import numpy as np
+
+from generator.artifact import SHORT_DIGEST
+from service.encoding import ENCODING_VERSION, MEDIA_TYPES, Rendering
+from service.errors import Gone, InvalidField, NotFound
+from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, send_reply
+from service.models import Models, ServedModel
+from service.requests import Format, ImagesRequest, WorkItem, invalid_field, work_item
+from service.routes.images import make
+
+SUFFIXES: dict[str, Format] = {"png": "png", "webp": "webp", "jpg": "jpeg"}
+PARAMETERS = ("truncation", "scale", "quality", "mix", "latent")
+FOR_EVER = b"public, max-age=31536000, immutable"
+ASK_AGAIN = b"no-cache"
+
+
+async def get_image(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers one request, with 304 where the client has the image. Raises Problem."""
+    parts, settings = scope["path_params"], models.settings
+    model, pinned = _model(models, parts["model"])
+    stem, _, suffix = parts["file"].rpartition(".")
+    if suffix not in SUFFIXES:
+        raise NotFound(f"{parts['file']}: the name ends with .{', .'.join(SUFFIXES)}")
+    request = _request(_query(scope), parts["label"], stem, model)
+    item = work_item(request, model.spec, settings)
+    rendering = Rendering(SUFFIXES[suffix], request.scale, request.quality)
+    tag = _entity_tag(model, item, rendering)
+    caching = [(b"etag", tag.encode()), (b"cache-control", FOR_EVER if pinned else ASK_AGAIN)]
+    if _has(header(scope, b"if-none-match"), tag):
+        await send_reply(send, 304, None, b"", caching)
+        return
+    async with cancelled_on_disconnect(receive):
+        content, headers = await make(model, item, rendering, settings, settings.timeout_ms / 1000)
+    await send_reply(send, 200, MEDIA_TYPES[rendering.form], content, [*caching, *headers])
+
+
+def _model(models: Models, text: str) -> tuple[ServedModel, bool]:
+    """The model of a link, and whether the link pins its version. Raises NotFound, Gone."""
+    name, at, digest = text.partition("@")
+    model = models.find(name)
+    if at and digest != model.artifact.manifest.digest[:SHORT_DIGEST]:
+        raise Gone(f"{text} is no longer served: {model.id} is, and makes other images")
+    return model, bool(at)
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    for key, _ in pairs:
+        if key not in PARAMETERS:
+            raise InvalidField(key, f"unknown parameter {key!r}: allowed are {', '.join(PARAMETERS)}")
+    return dict(pairs)
+
+
+def _request(query: dict[str, str], label: str, stem: str, model: ServedModel) -> ImagesRequest:
+    """The same request as POST /v1/images would take. Raises NotFound, InvalidField."""
+    fields: dict[str, Any] = {key: query[key] for key in ("truncation", "scale", "quality") if key in query}
+    if "mix" in query:
+        _check_word("mix", label, "class")
+        fields["mix"] = dict(_weight(part) for part in query["mix"].split(","))
+    else:
+        fields["label"] = _label(label, model)
+    if "latent" in query:
+        _check_word("latent", stem, "seed")
+        fields["latent"] = _latent(query["latent"])
+    elif stem.isascii() and stem.isdecimal():
+        fields["seed"] = int(stem)
+    else:
+        raise NotFound(f"{stem!r} is no seed: use 0 to 4294967295, or `latent` with ?latent=")
+    try:
+        return msgspec.convert(fields, ImagesRequest, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from None
+
+
+def _label(text: str, model: ServedModel) -> int:
+    """In a link a number is the index and a word the slug."""
+    slugs = model.spec.slugs
+    if text in slugs:
+        return slugs.index(text)
+    if text.isascii() and text.isdecimal() and int(text) < len(slugs):
+        return int(text)
+    raise NotFound(
+        f"{text!r} is not a class of {model.name}: use 0..{len(slugs) - 1} or one of {', '.join(slugs[:12])}"
+    )
+
+
+def _check_word(word: str, found: str, part: str) -> None:
+    if found != word:
+        raise InvalidField(word, f"with ?{word}= the link has the word {word} for its {part}, not {found!r}")
+
+
+def _weight(part: str) -> tuple[str, float]:
+    slug, _, weight = part.rpartition(":")
+    try:
+        return slug, float(weight)
+    except ValueError:
+        raise InvalidField("mix", f"mix {part!r}: use slug:weight, as in sneaker:0.7,sandal:0.3") from None
+
+
+def _latent(text: str) -> list[float]:
+    try:
+        content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        latent: list[float] = np.frombuffer(content, "<f4").astype(float).tolist()
+    except (binascii.Error, ValueError):
+        raise InvalidField("latent", "latent is not base64url of little-endian float32 numbers") from None
+    return latent
+
+
+def _entity_tag(model: ServedModel, item: WorkItem, rendering: Rendering) -> str:
+    """Names the bytes of a reply without making them: everything that they depend on."""
+    depends_on = hashlib.sha256()
+    for part in (model.artifact.manifest.digest, model.engine.key, item.seeds, item.truncation, rendering):
+        depends_on.update(f"{part}\n".encode())
+    depends_on.update(item.class_vector.tobytes())
+    depends_on.update(b"" if item.latent is None else item.latent.tobytes())
+    return f'"{ENCODING_VERSION}-{depends_on.hexdigest()[:32]}"'
+
+
+def _has(if_none_match: str | None, tag: str) -> bool:
+    """Weak comparison (RFC 9110, section 13.1.2)."""
+    known = [part.strip().removeprefix("W/") for part in (if_none_match or "").split(",")]
+    return tag in known or known == ["*"]
