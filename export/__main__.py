@@ -12,6 +12,7 @@ from rich.console import Console
 from export.artifact import export_checkpoint
 from export.parity import ParityError
 from generator.artifact import ArtifactError
+from generator.terminal import tell_error
 from training.checkpoint import Checkpoint, CheckpointError
 
 
@@ -30,8 +31,7 @@ def main(arguments: list[str]) -> int:
         checkpoint = Checkpoint.load(options.checkpoint)
         artifact = export_checkpoint(checkpoint, options.artifact, name, options.replace)
     except (ArtifactError, CheckpointError, ParityError, OSError) as error:
-        console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
-        return 2
+        return tell_error(error)
     (parity,) = artifact.manifest.parity.values()
     size = artifact.onnx_file.stat().st_size / 1e6
     console.print(f"[bold]{artifact.manifest.id}[/]  {size:.1f} MB  ->  {options.artifact}")

@@ -36,9 +36,10 @@ class _Twin(nn.Module):
 def fold_batch_norm(generator: Generator) -> Generator:
     """The same function without normalisation layers: each one folded into the layer before it.
 
-    w' = w gamma / sqrt(var + eps), b' = beta - mean gamma / sqrt(var + eps). Evaluation mode only.
+    w' = w gamma / sqrt(var + eps), b' = beta - mean gamma / sqrt(var + eps), in float64, rounded to
+    float32 once. Evaluation mode only.
     """
-    folded = copy.deepcopy(generator).eval()
+    folded = copy.deepcopy(generator).double().eval()
     for index, norm in enumerate(folded.norms):
         up = cast(nn.ConvTranspose2d, folded.up[index])
         folded.up[index] = fuse_conv_bn_eval(up, cast(nn.BatchNorm2d, norm), transpose=True)
@@ -53,7 +54,7 @@ def fold_batch_norm(generator: Generator) -> Generator:
     first.bias = nn.Parameter(bias.repeat_interleave(per_feature))
     folded.first = first
     folded.first_norm = nn.Identity()  # type: ignore[assignment]
-    return folded.requires_grad_(False)
+    return folded.float().requires_grad_(False)
 
 
 def onnx_graph(generator: Generator, spec: GeneratorSpec, twin: bool = False) -> bytes:

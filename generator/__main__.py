@@ -24,21 +24,29 @@ from generator.engines import EngineError
 from generator.latents import MAX_SEED
 from generator.pixels import enlarge
 from generator.spec import Label
+from generator.terminal import tell_error
 from generator.writing import open_writer
 
 
 def parse_seeds(text: str) -> list[range]:
-    """'7', '0-9999', '1,5,10-20' -> ranges. Raises argparse.ArgumentTypeError."""
-    ranges = []
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+    """'7', '0-9999', '1,5,10-20' -> ranges in order, none twice. Raises argparse.ArgumentTypeError."""
+    ranges: list[range] = []
+    for text_part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", text_part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last <= MAX_SEED:
             raise argparse.ArgumentTypeError(
-                f"{part!r} is no seed: use numbers and ranges from 0 to {MAX_SEED}, as in 7 or 0-9999"
+                f"{text_part!r} is no seed: use numbers and ranges from 0 to {MAX_SEED}, as in 7 or 0-9999"
             )
         ranges.append(range(first, last + 1))
-    return ranges
+    apart: list[range] = []
+    for part in sorted(ranges, key=lambda part: part.start):
+        before = apart[-1] if apart else range(0)
+        if apart and part.start <= before.stop:
+            apart[-1] = range(before.start, max(before.stop, part.stop))
+        else:
+            apart.append(part)
+    return apart
 
 
 def main(arguments: list[str]) -> int:
@@ -68,8 +76,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _generate(options, console)
     except (ArtifactError, EngineError, ValueError, OSError) as error:
-        console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
-        return 2
+        return tell_error(error)
 
 
 def _generate(options: argparse.Namespace, console: Console) -> int:
@@ -77,7 +84,8 @@ def _generate(options: argparse.Namespace, console: Console) -> int:
     spec = generator.spec
     everything = range(spec.num_classes)
     wanted: list[Label] = list(everything) if "all" in options.label else options.label
-    labels = [spec.class_index(_as_label(label, spec.class_names)) for label in wanted]
+    indices = [spec.class_index(_as_label(label, spec.class_names)) for label in wanted]
+    labels = list(dict.fromkeys(indices))
     per_label = sum(len(part) for part in options.seeds)
     columns = (
         BarColumn(bar_width=30),
@@ -89,14 +97,14 @@ def _generate(options: argparse.Namespace, console: Console) -> int:
     )
     with open_writer(options.out, spec) as writer, Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=per_label * len(labels))
-        for label in dict.fromkeys(labels):
+        for label in labels:
             for seeds in options.seeds:
                 batches = generator.stream([label] * len(seeds), seeds, options.truncation)
                 pairs = zip(seeds, chain.from_iterable(batches), strict=True)
                 for seed, image in pairs:
                     writer.add(label, seed, enlarge(image, options.scale))
                     progress.advance(bar)
-    console.print(f"{per_label * len(labels):,} images  ->  {options.out}")
+    console.print(f"{per_label * len(labels):,} images  ->  {options.out}", markup=False)
     return 0
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -42,3 +43,8 @@ def contact_sheet(images: Pixels, columns: int | None = None) -> Pixels:
     cells[:count] = images
     cells = cells.reshape(rows, columns, height, width, channels)
     return cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+
+
+def to_pillow(image: Pixels) -> Image.Image:
+    """uint8 [H, W, 1 or 3] -> a grey or RGB image."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -72,7 +73,10 @@ class GeneratorSpec:
             word = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-") or f"class-{index}"
             if word.isdigit():
                 word = f"class-{word}"
-            slugs.append(word if word not in slugs else f"{word}-{index}")
+            slug, number = word, index
+            while slug in slugs or (slug in self.class_names and slug != name):
+                slug, number = f"{word}-{number}", number + 1
+            slugs.append(slug)
         return tuple(slugs)
 
     @cached_property
@@ -92,7 +96,11 @@ class GeneratorSpec:
         if is_index and 0 <= int(label) < self.num_classes:
             return int(label)
         shown = ", ".join(self.class_names[:12]) + (", ..." if self.num_classes > 12 else "")
-        raise UnknownLabel(f"label {label!r} is not a class: use 0..{self.num_classes - 1} or one of {shown}")
+        hint = " (an index goes without quotes)" if isinstance(label, str) and label.isdecimal() else ""
+        raise UnknownLabel(
+            f"label {reprlib.repr(label)} is not a class: use 0..{self.num_classes - 1}{hint} or one of "
+            f"{shown}"
+        )
 
     def class_vectors(self, labels: Sequence[Label]) -> npt.NDArray[np.float32]:
         """One-hot rows, float32 [N, num_classes]. Raises UnknownLabel."""
@@ -109,7 +117,8 @@ class GeneratorSpec:
         for label, weight in mix.items():
             if not (np.isfinite(weight) and 0 <= weight <= 1e6):
                 raise ValueError(f"mix weight {weight!r} of {label!r}: allowed are 0 to 1,000,000")
-            index = int(label) if label not in self._index_of and label.isdecimal() else label
+            is_index = label not in self._index_of and label.isdecimal() and len(label) < 5
+            index = int(label) if is_index else label
             weights[self.class_index(index)] += weight
         if weights.sum() <= 0:
             raise ValueError("mix has no positive weight: give at least one class more than 0")

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
-from generator.pixels import Pixels
+from generator.pixels import Pixels, to_pillow
 from generator.spec import GeneratorSpec
 
 
@@ -59,11 +58,6 @@ def png(image: Pixels) -> bytes:
     buffer = io.BytesIO()
     to_pillow(image).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def to_pillow(image: Pixels) -> Image.Image:
-    """uint8 [H, W, 1 or 3] -> a grey or RGB image."""
-    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 class _Folder:

@@ -68,7 +68,7 @@ def find_route(scope: Scope) -> Route:
     Raises NotFound, MethodNotAllowed.
     """
     path: str = scope["path"]
-    methods = ROUTES.get(path)
+    methods = None if "{" in path else ROUTES.get(path)
     if methods is None:
         methods, scope["path_params"] = _match(path)
     if not methods:

@@ -96,7 +96,7 @@ class MicroBatcher:
         except TimeoutError:
             raise Expired(
                 f"timeout_ms {timeout_s * 1000:.0f} was over before all images were computed: allow "
-                "more time, or send the request again when there is less to do"
+                "more time, or send the request again"
             ) from None
         finally:
             self._queued -= job.remaining

@@ -6,6 +6,7 @@ import base64
 import functools
 import io
 import json
+import reprlib
 import struct
 import zipfile
 import zlib
@@ -16,9 +17,8 @@ from typing import Any
 import msgspec
 import numpy as np
 from isal import isal_zlib
-from PIL import Image
 
-from generator.pixels import Pixels, contact_sheet, enlarge
+from generator.pixels import Pixels, contact_sheet, enlarge, to_pillow
 from service.errors import NotAcceptable
 from service.recipes import Recipe
 from service.requests import Format
@@ -113,7 +113,7 @@ def _npy(images: Pixels) -> bytes:
 
 def _pillow(picture: Pixels, form: Format, quality: int | None) -> bytes:
     buffer = io.BytesIO()
-    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+    image = to_pillow(picture)
     if form == "jpeg":
         image.save(buffer, "JPEG", quality=quality or JPEG_QUALITY)
     elif quality is None:
@@ -141,7 +141,7 @@ def negotiate(accept: str) -> Format:
                 except ValueError:
                     weight = 0.0
         if media_range:
-            ranges[media_range] = weight
+            ranges["*/*" if media_range == "*" else media_range] = weight
     if not ranges:
         return "png"
 
@@ -152,6 +152,7 @@ def negotiate(accept: str) -> Format:
     best = max(MEDIA_TYPES, key=lambda form: weight_of(MEDIA_TYPES[form]))
     if weight_of(MEDIA_TYPES[best]) <= 0:
         raise NotAcceptable(
-            f"Accept {accept!r} allows none of the forms there are: {', '.join(MEDIA_TYPES.values())}"
+            f"Accept {reprlib.repr(accept)} allows none of the forms there are: "
+            f"{', '.join(MEDIA_TYPES.values())}"
         )
     return best

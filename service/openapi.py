@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
+from service import VERSION
 from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_JSON
 from service.models import Models
@@ -60,7 +60,7 @@ def openapi(models: Models) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "mintage",
-            "version": version("mintage"),
+            "version": VERSION,
             "description": "Images of a class on demand, from compact conditional GANs.",
         },
         "paths": {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -87,12 +89,20 @@ class WorkItem:
         return replace(self, seeds=self.seeds[start:stop])
 
 
+def images_request(fields: dict[str, Any], strict: bool = True) -> ImagesRequest:
+    """The request of given fields; numbers may be text where not strict. Raises InvalidField."""
+    try:
+        return msgspec.convert(fields, ImagesRequest, strict=strict)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, fields) from None
+
+
 def parse_images_request(body: bytes) -> ImagesRequest:
     """Raises BadRequest for what is no JSON, InvalidField for a wrong, unknown or ill-typed field."""
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
+        raise invalid_field(error, msgspec.json.decode(body)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(
             f'the body is not valid JSON: {error}. Send an object such as {{"label": 0}}'
@@ -167,14 +177,16 @@ def _latent(request: ImagesRequest, spec: GeneratorSpec, settings: Settings) -> 
     rows = given if given and isinstance(given[0], list) else [given]
     _check_count("latent", len(rows), settings)
     for row in rows:
-        if not isinstance(row, list) or len(row) != spec.latent_dim or any(
-            isinstance(value, list) for value in row
-        ):  # fmt: skip
-            found = f"{len(row)} components" if isinstance(row, list) else "a number among vectors"
-            raise InvalidField(
-                "latent",
-                f"latent has {found}: allowed are vectors of {spec.latent_dim} numbers, one or a list",
-            )
+        if not isinstance(row, list) or any(isinstance(value, list) for value in row):
+            found = "numbers and vectors side by side"
+        elif len(row) != spec.latent_dim:
+            found = f"{len(row)} components"
+        else:
+            continue
+        raise InvalidField(
+            "latent",
+            f"latent has {found}: allowed are vectors of {spec.latent_dim} numbers, one or a list of them",
+        )
     latent = np.array(rows, np.float64)
     if not np.all(np.abs(latent) <= MAX_LATENT):
         worst = latent.flat[np.argmax(np.abs(latent))]
@@ -192,12 +204,28 @@ def _check_count(field: str, count: int, settings: Settings) -> None:
         raise InvalidField(field, f"{count} images in one request: allowed are 1 to {settings.max_images}")
 
 
-def invalid_field(error: msgspec.ValidationError) -> InvalidField:
-    """msgspec's message, such as "Expected `int`, got `str` - at `$.n`", with the field told apart."""
+ALLOWED = {
+    "label": "a class's name or slug (a string), or its index (a whole number)",
+    "mix": 'an object of classes and weights, such as {"0": 0.7, "1": 0.3}',
+    "seed": f"whole numbers from 0 to {MAX_SEED}",
+    "latent": "a list of numbers, or a list of such lists",
+    "n": "whole numbers from 1",
+    "truncation": f"numbers above 0, up to {MAX_TRUNCATION:g}",
+    "model": "the name of a model (a string)",
+    "scale": f"whole numbers from 1 to {MAX_SCALE}",
+    "format": ", ".join(get_args(Format)),
+    "quality": "whole numbers from 1 to 100",
+    "timeout_ms": "whole numbers from 1",
+}
+
+
+def invalid_field(error: msgspec.ValidationError, given: Any) -> InvalidField:
+    """The problem behind msgspec's message, such as "Expected `int`, got `str` - at `$.n`"."""
     message, _, path = str(error).partition(" - at `$")
-    field = path.strip("`.").split("[")[0].split(".")[0]
+    field = re.split(r"[.\[]", path.strip("`.") + ".")[0]
     if message.startswith("Object contains unknown field"):
         field = message.split("`")[1]
-        allowed = ", ".join(ImagesRequest.__struct_fields__)
-        return InvalidField(field, f"unknown field {field!r}: allowed are {allowed}")
-    return InvalidField(field, f"{field or 'the body'}: {message[0].lower()}{message[1:]}")
+        return InvalidField(field, f"unknown field {field!r}: allowed are {', '.join(ALLOWED)}")
+    if field not in ALLOWED or not isinstance(given, dict):
+        return InvalidField(field, f"the body is not an object: {message[0].lower()}{message[1:]}")
+    return InvalidField(field, f"{field} {reprlib.repr(given.get(field))}: allowed is {ALLOWED[field]}")

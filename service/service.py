@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from typing import Annotated
 
 import bentoml
+from bentoml.exceptions import InvalidArgument, ServiceUnavailable
 from PIL import Image
 from pydantic import Field
 
 from generator.artifact import ArtifactError
-from generator.pixels import contact_sheet, enlarge
+from generator.latents import MAX_SEED, MAX_TRUNCATION
+from generator.pixels import Pixels, contact_sheet, enlarge, to_pillow
 from service.app import ROUTES, App
+from service.errors import Problem
 from service.http import ASGIApp
 from service.models import Models, find_artifacts
-from service.requests import MAX_SCALE, ImagesRequest, Seed, work_item
+from service.requests import MAX_SCALE, images_request, work_item
+from service.routes.images import check_pixels
 from service.settings import load_settings
 
 settings = load_settings()
@@ -67,9 +72,9 @@ class Mintage:
     async def generate(
         self,
         label: Annotated[str | int, Field(description="A class by name, slug or number")],
-        seed: Seed | None = None,
+        seed: Annotated[int | None, Field(ge=0, le=MAX_SEED)] = None,
         n: Annotated[int, Field(ge=1, le=settings.max_images)] = 1,
-        truncation: float | None = None,
+        truncation: Annotated[float | None, Field(gt=0, le=MAX_TRUNCATION)] = None,
         model: str | None = None,
         scale: Annotated[int, Field(ge=1, le=MAX_SCALE)] = 1,
     ) -> Image.Image:
@@ -77,9 +82,17 @@ class Mintage:
 
         POST /v1/images does the same, and more, faster.
         """
-        request = ImagesRequest(label=label, seed=seed, n=n, truncation=truncation, model=model, scale=scale)
-        served = models.of_request(request.model)
-        item = work_item(request, served.spec, settings)
-        made = await served.batcher.submit(item, settings.timeout_ms / 1000)
-        sheet: Any = enlarge(contact_sheet(made.images), scale)
-        return Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
+        fields = {"label": label, "seed": seed, "n": n, "truncation": truncation}
+        try:
+            served = models.of_request(model)
+            item = work_item(images_request(fields), served.spec, settings)
+            check_pixels(item.count, scale, served, settings.max_pixels)
+            made = await served.batcher.submit(item, settings.timeout_ms / 1000)
+        except Problem as problem:
+            kind = InvalidArgument if problem.status < 429 else ServiceUnavailable
+            raise kind(problem.detail) from None
+        return await asyncio.to_thread(_sheet, made.images, scale)
+
+
+def _sheet(images: Pixels, scale: int) -> Image.Image:
+    return to_pillow(enlarge(contact_sheet(images), scale))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -43,10 +44,10 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """The settings of this process's environment; ends the program with the reason where one is wrong."""
     known = {PREFIX + field.upper() for field in Settings.model_fields}
-    if unknown := sorted(key for key in os.environ if key.startswith(PREFIX) and key not in known):
-        raise SystemExit(
-            f"mintage cannot start: {unknown[0]} is not a setting: there are {', '.join(sorted(known))}"
-        )
+    for key in sorted(os.environ):
+        # Only a warning: an orchestrator may set MINTAGE_PORT and the like for a service of that name.
+        if key.startswith(PREFIX) and key not in known:
+            print(f"mintage: {key} is not a setting: there are {', '.join(sorted(known))}", file=sys.stderr)
     try:
         return Settings()
     except ValidationError as error:

@@ -11,39 +11,61 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from generator.spec import GeneratorSpec, SpecError
+from generator.terminal import tell_error
 from training.checkpoint import Checkpoint, CheckpointError
 from training.config import PRESETS, ConfigError, TrainConfig
-from training.data import DataError, load_dataset
+from training.data import DataError, Dataset, load_dataset, with_data_name
 from training.evaluation import __main__ as evaluation
 from training.loop import TrainingDiverged, train
 from training.networks import Discriminator, Generator, layer_shapes
 from training.run_folder import RunFolder
+from training.trainer import check_run
 
+PROGRAM = "python -m training"
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the command line asks for, resolved."""
+
+    config: TrainConfig
+    folder: RunFolder
+    resume_from: Checkpoint | None
+    dry_run: bool
 
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["evaluate"]:
         return evaluation.main(arguments[1:])
-    console = Console(stderr=True)
     try:
-        return _run(arguments, console)
-    except (ConfigError, DataError, SpecError, CheckpointError, TrainingDiverged) as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        return 2
+        plan = _plan(arguments)
+        dataset = load_dataset(plan.config)
+        spec = dataset.spec(plan.config)
+        check_run(plan.config, dataset)
+        if plan.resume_from is None:
+            plan.folder.check_free()
+        if plan.dry_run:
+            _print_plan(plan.config, spec, len(dataset.labels))
+            return 0
+        return _train(plan, dataset, spec)
+    except (ConfigError, DataError, SpecError, CheckpointError, TrainingDiverged, OSError) as error:
+        return tell_error(error)
 
 
-def _run(arguments: list[str], console: Console) -> int:
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+def _plan(arguments: list[str]) -> _Plan:
+    """Options on top of a preset, or of the run that is resumed. Raises ConfigError, CheckpointError."""
+    first = argparse.ArgumentParser(PROGRAM, add_help=False, allow_abbrev=False)
     first.add_argument("--preset", choices=sorted(PRESETS))
     first.add_argument("--resume", type=Path, metavar="RUN")
     first.add_argument("--dry-run", action="store_true")
@@ -56,27 +78,28 @@ def _run(arguments: list[str], console: Console) -> int:
         TrainConfig,
         default=base,
         args=rest,
-        prog="python -m training",
+        prog=PROGRAM,
         description=(
             "Trains a conditional generator. First choose where to start from: --preset "
             f"{{{', '.join(PRESETS)}}}, or --resume RUN to go on with a run; --dry-run prints the "
             "configuration and the layers and stops. Then change any option:"
         ),
     )
-    dataset = load_dataset(config)
-    spec = dataset.spec(config)
-    folder_path = chosen.resume or Path(config.out or f"runs/{chosen.preset or config.name}")
-    folder = RunFolder(folder_path if not folder_path.is_file() else folder_path.parent)
-    if not config.data_name:
-        config = replace(config, data_name=Path(config.data.removeprefix("hf:")).stem)
-    if chosen.dry_run:
-        _print_plan(config, spec, len(dataset.labels))
-        return 0
+    if checkpoint and config.out != checkpoint.config.out:
+        raise ConfigError(f"--out {config.out}: a resumed run goes on in {chosen.resume}; leave it out")
+    out = Path(config.out or f"runs/{chosen.preset or config.name}")
+    if chosen.resume:
+        out = chosen.resume.parent if chosen.resume.is_file() else chosen.resume
+    return _Plan(with_data_name(config), RunFolder(out), checkpoint, chosen.dry_run)
 
+
+def _train(plan: _Plan, dataset: Dataset, spec: GeneratorSpec) -> int:
+    """Trains with a progress bar; the exit code."""
+    config, folder = plan.config, plan.folder
+    console = Console(stderr=True, markup=False, highlight=False)
     console.print(
-        f"[bold]{config.name}[/]  {len(dataset.labels):,} images of {spec.num_classes} classes, "
-        f"{spec.image_size} x {spec.image_size} x {spec.channels}  ->  {folder.path}",
-        highlight=False,
+        f"{config.name}  {len(dataset.labels):,} images of {spec.num_classes} classes, "
+        f"{spec.image_size} x {spec.image_size} x {spec.channels}  ->  {folder.path}"
     )
     progress = Progress(
         TextColumn("{task.completed:,.0f} / {task.total:,.0f} images"),
@@ -87,25 +110,29 @@ def _run(arguments: list[str], console: Console) -> int:
         TimeRemainingColumn(),
         console=console,
     )
+    total = config.total_kimg * 1000
+    shown_before = plan.resume_from.images_shown if plan.resume_from else 0
     with progress:
-        total = config.total_kimg * 1000
-        bar = progress.add_task("", total=total, losses="", completed=0)
+        bar = progress.add_task("", total=total, losses="", completed=int(min(shown_before, total)))
 
         def report(images_shown: int, stats: dict[str, float]) -> None:
-            losses = (
-                f"{stats['images_per_s']:,.0f} images/s  G {stats['generator_loss']:+.2f}  "
-                f"D {stats['discriminator_loss']:.2f}"
-                if stats
-                else ""
-            )
-            progress.update(bar, completed=min(images_shown, total), losses=losses)
+            progress.update(bar, completed=min(images_shown, total), losses=_losses(stats))
 
-        finished = train(config, dataset, folder, checkpoint, report)
+        finished = train(config, dataset, folder, plan.resume_from, report)
     if finished:
-        console.print(f"done: python -m export {folder.path} models/{config.name}", highlight=False)
+        console.print(f"done: python -m export {folder.path} models/{config.name}")
         return 0
-    console.print(f"stopped and saved: python -m training --resume {folder.path}", highlight=False)
+    console.print(f"stopped and saved: {PROGRAM} --resume {folder.path}")
     return INTERRUPTED
+
+
+def _losses(stats: dict[str, float]) -> str:
+    if not stats:
+        return ""
+    return (
+        f"{stats['images_per_s']:,.0f} images/s  G {stats['generator_loss']:+.2f}  "
+        f"D {stats['discriminator_loss']:.2f}"
+    )
 
 
 def _print_plan(config: TrainConfig, spec: GeneratorSpec, images: int) -> None:
@@ -113,9 +140,9 @@ def _print_plan(config: TrainConfig, spec: GeneratorSpec, images: int) -> None:
     console = Console(highlight=False)
     options = Table("option", "value", title="Configuration", title_justify="left", box=None)
     for key, value in config.to_json().items():
-        options.add_row(key, "-" if value in (None, "") else str(value))
+        options.add_row(key, "-" if value in (None, "") else Text(str(value)))
     options.add_row("[dim]images[/]", f"[dim]{images:,}[/]")
-    options.add_row("[dim]class_names[/]", f"[dim]{', '.join(spec.class_names)}[/]")
+    options.add_row("[dim]class_names[/]", Text(", ".join(spec.class_names), "dim"))
     console.print(options)
     networks: dict[str, Generator | Discriminator] = {
         "Generator": Generator(spec, config.generator_width),

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generator.spec import GeneratorSpec
-from training.config import TrainConfig
+from generator.spec import GeneratorSpec, SpecError
+from training.config import ConfigError, TrainConfig
 from training.networks import Generator
 
 SCHEMA_VERSION = 1
@@ -74,17 +74,22 @@ class Checkpoint:
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
-            raise CheckpointError(f"{file} is damaged or not a checkpoint: {error}") from error
+            raise CheckpointError(
+                f"{file} is damaged or not a checkpoint that `python -m training` wrote"
+            ) from error
         version = content.get("mintage_checkpoint") if isinstance(content, dict) else None
         if version != SCHEMA_VERSION:
             raise CheckpointError(
                 f"{file} has checkpoint version {version}: this program reads {SCHEMA_VERSION}"
             )
-        return cls(
-            spec=GeneratorSpec.from_json(content["spec"]),
-            config=TrainConfig.from_json(content["config"]),
-            images_shown=content["images_shown"],
-            data_images=content["data_images"],
-            generator_ema=content["generator_ema"],
-            training_state=content["training_state"],
-        )
+        try:
+            return cls(
+                spec=GeneratorSpec.from_json(content["spec"]),
+                config=TrainConfig.from_json(content["config"]),
+                images_shown=content["images_shown"],
+                data_images=content["data_images"],
+                generator_ema=content["generator_ema"],
+                training_state=content["training_state"],
+            )
+        except (KeyError, TypeError, SpecError, ConfigError) as error:
+            raise CheckpointError(f"{file} does not fit this version of mintage: {error}") from error

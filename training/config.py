@@ -123,17 +123,14 @@ class TrainConfig:
 PRESETS: dict[str, TrainConfig] = {
     # Seconds: proves the installation on shapes that it draws itself.
     "smoke": TrainConfig(
-        data="shapes", name="shapes", data_licence="drawn by mintage, no rights reserved",
+        data="shapes", name="shapes",
         latent_dim=16, generator_width=16, discriminator_width=16, total_kimg=30, checkpoint_kimg=10,
         stats_kimg=1, ema_halflife_kimg=2,
     ),
-    "fashion-28": TrainConfig(
-        name="fashion", data_name="Fashion-MNIST", data_licence="MIT",
-        data_attribution="Copyright (c) 2017 Zalando SE", total_kimg=1600,
-    ),
-    "digits-28": TrainConfig(name="digits", data_name="MNIST", total_kimg=1000),
+    "fashion-28": TrainConfig(name="fashion", total_kimg=1600),
+    "digits-28": TrainConfig(name="digits", total_kimg=1000),
     "cifar-32": TrainConfig(
-        name="cifar", data_name="CIFAR-10", mirror=True, latent_dim=128, generator_width=64,
+        name="cifar", mirror=True, latent_dim=128, generator_width=64,
         discriminator_width=64, total_kimg=4000,
     ),
     "rgb-64": TrainConfig(

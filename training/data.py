@@ -5,7 +5,7 @@ Images are held in memory as uint8, a few hundred bytes to a few kilobytes each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from generator.spec import GeneratorSpec
-from training.config import MAX_NETWORK_SIZE, TrainConfig
+from training.config import TrainConfig
 from training.networks import network_size
-from training.pictures import DataError, resize_all, size_text, with_channels
+from training.pictures import DataError, check_size, check_square, resize_all, with_channels
 from training.shapes import draw_shapes
 from training.sources import Found, read_folder, read_hugging_face, read_idx, read_npz
 
-__all__ = ["DataError", "Dataset", "load_dataset"]
+__all__ = ["DataError", "Dataset", "load_dataset", "with_data_name"]
 
 KINDS = (
     "a folder with one folder per class, an .npz, a folder of IDX files, hf:NAME for a Hugging Face data "
@@ -56,19 +56,10 @@ def load_dataset(config: TrainConfig) -> Dataset:
     images = with_channels(images, config.channels)
     if config.image_size is not None:
         images = resize_all(images, config.image_size)
-    height, width = images.shape[1:3]
-    if height != width:
-        raise DataError(
-            f"{source}: images are {size_text(images.shape[1:])}, not square; --image-size N cuts out the "
-            "middle and resizes it"
-        )
-    if height > MAX_NETWORK_SIZE:
-        raise DataError(
-            f"{source}: images are {size_text(images.shape[1:])}; networks make up to {MAX_NETWORK_SIZE} "
-            f"pixels: --image-size {MAX_NETWORK_SIZE} resizes them"
-        )
+    check_size(source, images.shape[1:])
+    check_square(source, images.shape[1:])
     if config.fit == "resize":
-        images = resize_all(images, network_size(height))
+        images = resize_all(images, network_size(images.shape[1]))
     return Dataset(np.ascontiguousarray(images), labels, names)
 
 
@@ -121,3 +112,10 @@ def _checked_images(images: npt.NDArray[Any], source: str) -> npt.NDArray[np.uin
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
         raise DataError(f"{source}: images are {images.shape}, not [N, H, W] or [N, H, W, 1 or 3]")
     return images
+
+
+def with_data_name(config: TrainConfig) -> TrainConfig:
+    """The options with the data's name filled in where it was not given; the drawn shapes have a licence."""
+    if config.data == "shapes":
+        return replace(config, data_name="shapes", data_licence="drawn by mintage, no rights reserved")
+    return replace(config, data_name=config.data_name or Path(config.data.removeprefix("hf:")).stem)

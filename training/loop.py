@@ -48,27 +48,30 @@ def train(
     total = math.ceil(config.total_kimg * 1000)
     window = _Window(trainer.images_shown)
     saved_at = trainer.images_shown
+
+    def save() -> None:
+        """Never overwrites a good checkpoint with weights that are no longer numbers."""
+        nonlocal saved_at
+        if not window.finite:
+            raise TrainingDiverged(
+                f"a loss is no longer a number at {trainer.images_shown / 1000:.1f} kimg; the checkpoint of "
+                f"{saved_at / 1000:.1f} kimg is kept in {folder.path}. Lower learning rates help, and "
+                "spectral normalisation"
+            )
+        if saved_at < trainer.images_shown:
+            folder.save(trainer.checkpoint())
+            saved_at = trainer.images_shown
+
     with _stop_signals() as stopped:
         while trainer.images_shown < total and not stopped.is_set():
             window.add(trainer.step())
             shown = trainer.images_shown
+            if _crossed(shown, config.batch, config.checkpoint_kimg) or not window.finite:
+                save()
             if _crossed(shown, config.batch, config.stats_kimg) or shown >= total:
-                stats = window.close(shown)
-                if not math.isfinite(stats["generator_loss"] + stats["discriminator_loss"]):
-                    raise TrainingDiverged(
-                        f"a loss is no longer a number at {shown / 1000:.1f} kimg; the checkpoint of "
-                        f"{saved_at / 1000:.1f} kimg is kept in {folder.path}. Lower learning rates "
-                        "help, and spectral normalisation"
-                    )
-                folder.add_stats(stats)
-                report(shown, stats)
-            else:
-                report(shown, window.stats)
-            if _crossed(shown, config.batch, config.checkpoint_kimg) or shown >= total:
-                folder.save(trainer.checkpoint())
-                saved_at = shown
-        if saved_at < trainer.images_shown:
-            folder.save(trainer.checkpoint())
+                folder.add_stats(window.close(shown))
+            report(shown, window.stats)
+        save()
     return trainer.images_shown >= total
 
 
@@ -92,6 +95,11 @@ class _Window:
     def add(self, losses: StepLosses) -> None:
         self._sums += torch.stack(list(losses)).cpu()
         self._steps += 1
+
+    @property
+    def finite(self) -> bool:
+        """Whether every loss so far was a number."""
+        return bool(self._sums.isfinite().all())
 
     def close(self, images_shown: int) -> dict[str, float]:
         means = (self._sums / self._steps).tolist()

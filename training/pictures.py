@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from training.config import TrainConfig
+from training.config import MAX_NETWORK_SIZE, TrainConfig
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -26,7 +26,7 @@ def read_picture(file: Path, config: TrainConfig) -> Pixels:
     try:
         with Image.open(file) as image:
             return to_pixels(image, config)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{file} cannot be read as an image: {error}; mend or remove it") from error
 
 
@@ -46,20 +46,41 @@ def to_pixels(image: Image.Image, config: TrainConfig) -> Pixels:
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def stack(pictures: Sequence[Pixels], names: Sequence[str]) -> Pixels:
-    """[N, H, W, C] of pictures that were read one by one; one RGB picture makes all of them RGB.
+def stack(pictures: Iterable[tuple[str, Pixels]]) -> Pixels:
+    """[N, H, W, C] of named pictures, read one by one; one RGB picture makes all of them RGB.
 
-    Raises DataError for mixed sizes, with the names of two that differ.
+    Raises DataError at the first that is too large or of another size than the one before it.
     """
-    first = pictures[0].shape
-    for name, picture in zip(names, pictures, strict=True):
-        if picture.shape[:2] != first[:2]:
+    read: list[tuple[str, Pixels]] = []
+    for name, picture in pictures:
+        check_size(name, picture.shape)
+        first_name, first = read[0] if read else (name, picture)
+        if picture.shape[:2] != first.shape[:2]:
             raise DataError(
-                f"mixed sizes: {names[0]} is {size_text(first)}, {name} is {size_text(picture.shape)}; "
+                f"mixed sizes: {first_name} is {_size(first.shape)}, {name} is {_size(picture.shape)}; "
                 "--image-size N resizes all of them"
             )
-    channels = max(picture.shape[2] for picture in pictures)
-    return np.stack([np.broadcast_to(p, (*p.shape[:2], channels)) for p in pictures])
+        read.append((name, picture))
+    channels = max(picture.shape[2] for _, picture in read)
+    return np.stack([np.broadcast_to(p, (*p.shape[:2], channels)) for _, p in read])
+
+
+def check_size(name: str, shape: Sequence[int]) -> None:
+    """Raises DataError for images [H, W, ...] that are larger than networks make."""
+    if max(shape[:2]) > MAX_NETWORK_SIZE:
+        raise DataError(
+            f"{name} is {_size(shape)}; networks make up to {MAX_NETWORK_SIZE} pixels: "
+            f"--image-size {MAX_NETWORK_SIZE} resizes all images"
+        )
+
+
+def check_square(name: str, shape: Sequence[int]) -> None:
+    """Raises DataError for images [H, W, ...] that are not square."""
+    if shape[0] != shape[1]:
+        raise DataError(
+            f"{name}: images are {_size(shape)}, not square; --image-size N cuts out the middle and "
+            "resizes it"
+        )
 
 
 def with_channels(images: Pixels, channels: int | None) -> Pixels:
@@ -81,7 +102,7 @@ def resize_all(images: Pixels, size: int) -> Pixels:
     return resized[..., None] if resized.ndim == 3 else resized
 
 
-def size_text(shape: Sequence[int]) -> str:
+def _size(shape: Sequence[int]) -> str:
     """'width x height' of [H, W, ...]."""
     return f"{shape[1]} x {shape[0]}"
 

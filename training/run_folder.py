@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from generator.latents import latents
-from generator.pixels import contact_sheet
+from generator.pixels import contact_sheet, to_pillow
 from generator.spec import GeneratorSpec
 from training.checkpoint import FILE_NAME, Checkpoint
 from training.config import ConfigError, TrainConfig
@@ -72,5 +72,4 @@ def sample_sheet(generator: Generator, spec: GeneratorSpec) -> Image.Image:
             torch.from_numpy(latents(seeds, spec.latent_dim, noise=spec.noise)),
             torch.from_numpy(spec.class_vectors(labels)),
         )
-    sheet = contact_sheet(images.numpy(), columns=SHEET_COLUMNS)
-    return Image.fromarray(sheet[..., 0] if spec.channels == 1 else sheet)
+    return to_pillow(contact_sheet(images.numpy(), columns=SHEET_COLUMNS))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +31,8 @@ class Found(NamedTuple):
 
 def read_folder(path: Path, config: TrainConfig) -> Found:
     """One folder per class, its name the class's. Raises DataError."""
-    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] not in "._")
+    folders = [entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."]
+    folders.sort(key=_in_counting_order)
     if len(folders) < 2:
         raise DataError(
             f"{path} has {len(folders)} class folders: a conditional generator needs at least 2, each "
@@ -38,7 +41,12 @@ def read_folder(path: Path, config: TrainConfig) -> Found:
     files: list[Path] = []
     labels: list[int] = []
     for index, folder in enumerate(folders):
-        found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+        found = sorted(file for file in folder.iterdir() if _is_picture(file))
+        if not found and any(_is_picture(file) for file in folder.rglob("*")):
+            raise DataError(
+                f"{folder} has its images in folders of its own: if it is a part of the data, such as a "
+                f"training set, give --data {folder}"
+            )
         if not found:
             raise DataError(
                 f"class folder {folder} is empty: it needs {', '.join(SUFFIXES)} files; remove the folder "
@@ -46,9 +54,18 @@ def read_folder(path: Path, config: TrainConfig) -> Found:
             )
         files += found
         labels += [index] * len(found)
-    pictures = [read_picture(file, config) for file in files]
-    names = [folder.name for folder in folders]
-    return Found(stack(pictures, [str(file) for file in files]), np.array(labels), names)
+    pictures = ((str(file), read_picture(file, config)) for file in files)
+    return Found(stack(pictures), np.array(labels), [folder.name for folder in folders])
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and file.name[0] != "."
+
+
+def _in_counting_order(folder: Path) -> list[tuple[int, str]]:
+    """2 before 10, as people count."""
+    parts = re.split(r"(\d+)", folder.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def read_npz(path: Path) -> Found:
@@ -57,7 +74,7 @@ def read_npz(path: Path) -> Found:
         with np.load(path, allow_pickle=False) as stored:
             kept = stored.files
             arrays = {key: stored[key] for key in ("images", "labels", "class_names") if key in kept}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read as .npz: {error}") from error
     if missing := sorted({"images", "labels"} - arrays.keys()):
         raise DataError(f"{path} has no array {missing[0]!r}, only {', '.join(kept)}")
@@ -80,7 +97,7 @@ def read_idx(path: Path) -> Found:
 def _read_idx_file(file: Path, magic: int) -> Pixels:
     try:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file} cannot be read: {error}") from error
     header = 4 * (1 + (magic & 0xFF))  # the last byte is the number of dimensions
     found, *shape = struct.unpack(f">{header // 4}I", content[:header].ljust(header, b"\0"))
@@ -109,6 +126,8 @@ def read_hugging_face(name: str, config: TrainConfig) -> Found:
         raise DataError(
             f"hf:{name} has the columns {', '.join(columns)}: one Image and one ClassLabel are needed"
         )
-    pictures = [to_pixels(image, config) for image in rows[images[0]]]
-    names = [f"image {number} of hf:{name}" for number in range(len(pictures))]
-    return Found(stack(pictures, names), np.array(rows[labels[0]]), columns[labels[0]].names)
+    pictures = (
+        (f"image {number} of hf:{name}", to_pixels(image, config))
+        for number, image in enumerate(rows[images[0]])
+    )
+    return Found(stack(pictures), np.array(rows[labels[0]]), columns[labels[0]].names)

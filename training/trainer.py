@@ -48,10 +48,8 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, spec: GeneratorSpec, dataset: Dataset) -> None:
-        if config.batch > len(dataset.labels):
-            raise ConfigError(f"--batch {config.batch}: the data has {len(dataset.labels)} images; use fewer")
+        self.device = check_run(config, dataset)
         self.config, self.spec = config, spec
-        self.device = _device(config.device)
         torch.manual_seed(config.seed)
         self.rng = torch.Generator().manual_seed(config.seed)
         self.generator = Generator(spec, config.generator_width).to(self.device)
@@ -191,6 +189,13 @@ class Trainer:
                 group["betas"] = (self.config.beta1, self.config.beta2)
         self.rng.set_state(state["random_state"])
         self.images_shown = checkpoint.images_shown
+
+
+def check_run(config: TrainConfig, dataset: Dataset) -> torch.device:
+    """The device that a run will use. Raises ConfigError for options that data or machine do not allow."""
+    if config.batch > len(dataset.labels):
+        raise ConfigError(f"--batch {config.batch}: the data has {len(dataset.labels)} images; use fewer")
+    return _device(config.device)
 
 
 def _device(name: str) -> torch.device:

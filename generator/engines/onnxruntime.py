@@ -41,7 +41,6 @@ class OnnxruntimeEngine:
                 f"{artifact.onnx_file} has the tensors {sorted(names)}, not {LATENT}, {CLASS_VECTOR} "
                 f"and {IMAGES}: it is not a generator's graph"
             )
-        self.threads = options.intra_op_num_threads
         self.key = f"onnxruntime-{onnxruntime.__version__}-fp32-cpu-{instruction_set()}"
         self.choice = "onnxruntime on the CPU: the engine that runs everywhere"
 

@@ -53,7 +53,8 @@ async def make(
 
     Raises InvalidField for a rendering that cannot be, and what MicroBatcher.submit raises.
     """
-    _check_rendering(item.count, rendering, model, settings.max_pixels)
+    _check_quality(rendering)
+    check_pixels(item.count, rendering.scale, model, settings.max_pixels)
     made = await model.batcher.submit(item, timeout_s)
     began = time.perf_counter()
     recipe = Recipe(model.id, model.spec.class_names, item)
@@ -83,13 +84,16 @@ def _check_content_type(content_type: str | None) -> None:
         raise UnsupportedMediaType(f"content-type {media_type!r}: send the request as {JSON}")
 
 
-def _check_rendering(count: int, rendering: Rendering, model: ServedModel, max_pixels: int) -> None:
+def _check_quality(rendering: Rendering) -> None:
     if rendering.quality is not None and rendering.form not in LOSSY:
         raise InvalidField("quality", f"quality is for {' and '.join(LOSSY)}: leave it out")
-    pixels = count * (model.spec.image_size * rendering.scale) ** 2
+
+
+def check_pixels(count: int, scale: int, model: ServedModel, max_pixels: int) -> None:
+    """Raises InvalidField for a reply that would be too large."""
+    pixels = count * (model.spec.image_size * scale) ** 2
     if pixels > max_pixels:
         raise InvalidField(
             "scale" if count == 1 else "n",
-            f"{count} images at scale {rendering.scale} are {pixels:,} pixels: allowed are {max_pixels:,} "
-            "in one reply",
+            f"{count} images at scale {scale} are {pixels:,} pixels: allowed are {max_pixels:,} in one reply",
         )

@@ -12,7 +12,6 @@ import hashlib
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
 import numpy as np
 
 from generator.artifact import SHORT_DIGEST
@@ -20,7 +19,7 @@ from service.encoding import ENCODING_VERSION, MEDIA_TYPES, Rendering
 from service.errors import Gone, InvalidField, NotFound
 from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, send_reply
 from service.models import Models, ServedModel
-from service.requests import Format, ImagesRequest, WorkItem, invalid_field, work_item
+from service.requests import Format, ImagesRequest, WorkItem, images_request, work_item
 from service.routes.images import make
 
 SUFFIXES: dict[str, Format] = {"png": "png", "webp": "webp", "jpg": "jpeg"}
@@ -81,10 +80,7 @@ def _request(query: dict[str, str], label: str, stem: str, model: ServedModel) -
         fields["seed"] = int(stem)
     else:
         raise NotFound(f"{stem!r} is no seed: use 0 to 4294967295, or `latent` with ?latent=")
-    try:
-        return msgspec.convert(fields, ImagesRequest, strict=False)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
+    return images_request(fields, strict=False)
 
 
 def _label(text: str, model: ServedModel) -> int:

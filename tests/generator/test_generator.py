@@ -55,7 +55,20 @@ def test_labels_and_seeds_of_two_lengths_are_refused(generator: Generator) -> No
 
 
 def test_seed_ranges_are_read() -> None:
-    assert [list(part) for part in parse_seeds("7,0-2")] == [[7], [0, 1, 2]]
+    assert parse_seeds("7,0-2") == [range(3), range(7, 8)]
+    assert parse_seeds("0-4,3,5,4-6") == [range(7)]
+
+
+def test_ten_thousand_images_are_each_made_once(grey: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.npz"
+    labels = ["--label", "bag", "--label", "1", "--label", "Bag"]
+    assert main([str(grey), *labels, "--seeds", "0-9999,5-6", "--out", str(out)]) == 0
+    with np.load(out) as stored:
+        assert stored["images"].shape == (10_000, 14, 14, 1)
+        assert stored["seeds"].tolist() == list(range(10_000))
+        np.testing.assert_array_equal(
+            stored["images"][4321:4325], Generator.open(grey).images([1] * 4, range(4321, 4325))
+        )
 
 
 @pytest.mark.parametrize("name", ["images", "images.npz", "images.tar"])

@@ -31,7 +31,14 @@ def test_an_unknown_label_is_refused_with_what_is_allowed(label: int | str) -> N
 
 def test_slugs_are_unique_ascii_words() -> None:
     slugs = spec("Ärger", "arger", "日本", "A b", "a-B").slugs
-    assert slugs == ("arger", "arger-1", "class-2", "a-b", "a-b-4")
+    assert slugs == ("arger-0", "arger", "class-2", "a-b", "a-b-4")
+
+
+def test_a_slug_is_never_another_class() -> None:
+    for names in [("a-2", "a", "A"), ("Ankle boot", "ankle-boot"), ("a", "A", "a-1")]:
+        one = spec(*names)
+        assert len(set(one.slugs)) == len(names)
+        assert [one.class_index(slug) for slug in one.slugs] == list(range(len(names)))
 
 
 def test_a_mix_is_normalised_and_names_may_be_repeated_by_index() -> None:

@@ -15,7 +15,7 @@ from generator.pixels import Pixels, contact_sheet, enlarge
 from service.encoding import Rendering, encode, negotiate, png
 from service.errors import NotAcceptable
 from service.recipes import Recipe
-from service.requests import WorkItem
+from service.requests import Format, WorkItem
 
 
 def recipe(seeds: Sequence[int]) -> Recipe:
@@ -70,11 +70,9 @@ def test_a_png_tells_what_made_it() -> None:
 
 def test_quality_makes_smaller_and_lossy_files() -> None:
     images = pictures(1, 3)
-    for form in ("jpeg", "webp"):
-        high, low = (
-            encode(images, Rendering(form, quality=quality), recipe([0]))  # type: ignore[arg-type]
-            for quality in (95, 20)
-        )
+    forms: tuple[Format, ...] = ("jpeg", "webp")
+    for form in forms:
+        high, low = (encode(images, Rendering(form, quality=q), recipe([0])) for q in (95, 20))
         assert len(low) < len(high)
 
 
@@ -82,11 +80,11 @@ def test_quality_makes_smaller_and_lossy_files() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [1, 5])
 def test_lossless_pictures_are_the_image_or_the_contact_sheet_enlarged(
-    form: str, channels: int, count: int
+    form: Format, channels: int, count: int
 ) -> None:
     images = pictures(count, channels)
     expected = enlarge(contact_sheet(images), 3)
-    made = decoded(encode(images, Rendering(form, 3), recipe(range(count))))  # type: ignore[arg-type]
+    made = decoded(encode(images, Rendering(form, 3), recipe(range(count))))
     np.testing.assert_array_equal(np.broadcast_to(expected, made.shape), made)
 
 

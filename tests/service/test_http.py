@@ -228,6 +228,8 @@ def test_wrong_requests_get_problems_that_say_what_is_allowed(run: Callable[...,
         assert "image/png" in problem(await post(client, "text/html", label=0), 406)["detail"]
         assert "GET /docs" in problem(await client.get("/v1/image"), 404)["detail"]
         problem(await client.get("/docs/../../etc/passwd"), 404)
+        for path in ("/v1/models/{model}", "/docs/{file}", "/v1/images/{model}/{label}/{file}"):
+            problem(await client.get(path), 404)
         wrong_method = await client.get("/v1/images")
         assert "POST" in problem(wrong_method, 405)["detail"]
         assert wrong_method.headers["allow"] == "POST"

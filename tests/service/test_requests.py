@@ -70,43 +70,48 @@ def test_rows_of_an_item_are_its_part() -> None:
     assert part.latent.tolist() == [[0, 0, 0, 0, 0]]
 
 
+SEEDS = "allowed is whole numbers from 0 to 4294967295"
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({}, "label", "give either label"),
     ({"label": 0, "mix": {"Bag": 1}}, "label", "and not both"),
     ({"label": 3}, "label", r"label 3 is not a class: use 0\.\.2 or one of"),
     ({"label": -1}, "label", "label -1 is not a class"),
     ({"label": "Hat"}, "label", "label 'Hat' is not a class"),
-    ({"label": 1.5}, "label", "expected"),
-    ({"label": True}, "label", "expected"),
+    ({"label": "1"}, "label", r"use 0\.\.2 \(an index goes without quotes\)"),
+    ({"label": "x" * 9999}, "label", r"label 'xxxxxxxxxxxx\.\.\.xxxxxxxxxxxxx' is not a class"),
+    ({"label": 1.5}, "label", "label 1.5: allowed is a class's name or slug"),
+    ({"label": True}, "label", "label True: allowed is a class's name"),
     ({"label": None}, "label", "give either label"),
-    ({"label": [0]}, "label", "expected"),
+    ({"label": [0]}, "label", r"label \[0\]: allowed is a class's name"),
     ({"label": 10**30}, "label", "is not a class"),
     ({"mix": {}}, "mix", "no positive weight"),
     ({"mix": {"Bag": -1}}, "mix", "mix weight -1"),
     ({"mix": {"Hat": 1}}, "mix", "'Hat'"),
     ({"mix": {"7": 1}}, "mix", "label 7 is not a class"),
-    ({"mix": {"Bag": "much"}}, "mix", "expected"),
-    ({"mix": [1]}, "mix", "expected"),
-    ({"label": 0, "seed": -1}, "seed", ">= 0"),
-    ({"label": 0, "seed": 2**32}, "seed", "<= 4294967295"),
-    ({"label": 0, "seed": 1.5}, "seed", "expected"),
-    ({"label": 0, "seed": "7"}, "seed", "expected"),
-    ({"label": 0, "n": 0}, "n", ">= 1"),
+    ({"mix": {"7" * 5000: 1}}, "mix", "is not a class"),
+    ({"mix": {"Bag": "much"}}, "mix", "allowed is an object of classes and weights"),
+    ({"mix": [1]}, "mix", "allowed is an object of classes and weights"),
+    ({"label": 0, "seed": -1}, "seed", f"seed -1: {SEEDS}"),
+    ({"label": 0, "seed": 2**32}, "seed", f"seed 4294967296: {SEEDS}"),
+    ({"label": 0, "seed": 1.5}, "seed", f"seed 1.5: {SEEDS}"),
+    ({"label": 0, "seed": "7"}, "seed", f"seed '7': {SEEDS}"),
+    ({"label": 0, "n": 0}, "n", "n 0: allowed is whole numbers from 1"),
     ({"label": 0, "n": 101}, "n", "allowed are 1 to 100"),
-    ({"label": 0, "truncation": 0}, "truncation", "> 0"),
-    ({"label": 0, "truncation": 99}, "truncation", "<= 8"),
-    ({"label": 0, "scale": 0}, "scale", ">= 1"),
-    ({"label": 0, "scale": 65}, "scale", "<= 64"),
-    ({"label": 0, "format": "bmp"}, "format", "bmp"),
-    ({"label": 0, "timeout_ms": 0}, "timeout_ms", ">= 1"),
+    ({"label": 0, "truncation": 0}, "truncation", "truncation 0: allowed is numbers above 0, up to 8"),
+    ({"label": 0, "truncation": 99}, "truncation", "truncation 99: allowed is numbers above 0, up to 8"),
+    ({"label": 0, "scale": 0}, "scale", "scale 0: allowed is whole numbers from 1 to 64"),
+    ({"label": 0, "scale": 65}, "scale", "scale 65: allowed is whole numbers from 1 to 64"),
+    ({"label": 0, "format": "bmp"}, "format", "format 'bmp': allowed is png, webp, jpeg, json, npy, zip"),
+    ({"label": 0, "quality": 0}, "quality", "quality 0: allowed is whole numbers from 1 to 100"),
+    ({"label": 0, "timeout_ms": 0}, "timeout_ms", "timeout_ms 0: allowed is whole numbers from 1"),
     ({"label": 0, "colour": "red"}, "colour", "unknown field 'colour': allowed are label, mix, seed"),
     ({"label": 0, "latent": []}, "latent", "0 components: allowed are vectors of 5"),
     ({"label": 0, "latent": [1, 2, 3, 4]}, "latent", "4 components"),
     ({"label": 0, "latent": [LATENT, [1]]}, "latent", "1 components"),
-    ({"label": 0, "latent": [LATENT, 1]}, "latent", "a number among vectors"),
-    ({"label": 0, "latent": [1, 2, 3, 4, [5]]}, "latent", "5 components"),
+    ({"label": 0, "latent": [LATENT, 1]}, "latent", "numbers and vectors side by side"),
+    ({"label": 0, "latent": [1, 2, 3, 4, [5]]}, "latent", "numbers and vectors side by side"),
     ({"label": 0, "latent": [1, 2, 3, 4, 101]}, "latent", "component 101"),
-    ({"label": 0, "latent": [1, 2, 3, 4, None]}, "latent", "expected"),
+    ({"label": 0, "latent": [1, 2, 3, 4, None]}, "latent", "allowed is a list of numbers"),
     ({"label": 0, "latent": [LATENT] * 101}, "latent", "101 images"),
     ({"label": 0, "latent": LATENT, "seed": 1}, "seed", "exclude each other"),
     ({"label": 0, "latent": LATENT, "truncation": 1}, "truncation", "exclude each other"),
@@ -133,7 +138,7 @@ def test_what_is_no_json_is_a_bad_request(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"[]", b"7", b"[" * 5000, b"null", b'"label"'])
 def test_json_that_is_no_object_is_refused(body: bytes) -> None:
-    with pytest.raises(InvalidField, match="the body: expected `object`"):
+    with pytest.raises(InvalidField, match="the body is not an object"):
         parse_images_request(body)
 
 

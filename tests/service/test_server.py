@@ -31,7 +31,16 @@ START_TIMEOUT_S = 90
 
 def environment(home: Path, **settings: object) -> dict[str, str]:
     extra = {f"MINTAGE_{key.upper()}": str(value) for key, value in settings.items()}
-    return {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", **extra}
+    without_torch = home / "without_torch"
+    without_torch.mkdir(exist_ok=True)
+    (without_torch / "torch.py").write_text("raise ImportError('serving needs no torch')")
+    return {
+        **os.environ,
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "PYTHONPATH": str(without_torch),
+        **extra,
+    }
 
 
 def free_port() -> int:
@@ -171,6 +180,51 @@ def test_a_hundred_wrong_requests_are_refused_and_the_server_goes_on(server: str
     assert post(server, label=0, seed=0).status_code == 200
 
 
+def test_several_workers_share_a_port_and_keep_the_byte_law(
+    server: str, models_folder: Path, tmp_path: Path
+) -> None:
+    contents = [post(server, **request).content for request in REQUESTS]
+    with serving(tmp_path, models=models_folder, workers=2, threads=1) as (url, process):
+        for _ in range(3):
+            assert [reply.content for reply in asyncio.run(concurrently(url, REQUESTS))] == contents
+        children = subprocess.run(
+            ["ps", "--ppid", str(process.pid), "-o", "args="], capture_output=True, text=True, check=True
+        )
+    assert children.stdout.count("_bentoml_impl.worker.service") == 2
+
+
+def test_bentomls_own_method_refuses_what_is_wrong_and_harms_nobody(server: str) -> None:
+    wrong: list[dict[str, Any]] = [
+        *({"label": label} for label in ("Hat", 99, -1)),
+        *({"label": 0, "seed": seed} for seed in (-1, 2**32)),
+        *({"label": 0, "truncation": truncation} for truncation in (99, 0)),
+        *({"label": 0, "n": n} for n in (0, 101)),
+        {"label": 0, "model": "none"},
+        {"label": 0, "n": 100, "scale": 64},
+    ]
+
+    async def both() -> tuple[list[httpx.Response], list[httpx.Response]]:
+        async with httpx.AsyncClient(base_url=server, timeout=30) as client:
+            bad = [client.post("/generate", json=fields) for fields in wrong]
+            good = [client.post("/v1/images", json={"label": 0, "seed": n, "n": 40}) for n in range(20)]
+            replies = await asyncio.gather(*bad, *good)
+        return replies[: len(bad)], replies[len(bad) :]
+
+    refused, made = asyncio.run(both())
+    assert {reply.status_code for reply in refused} <= {400, 422}
+    assert {reply.status_code for reply in made} == {200}
+
+
+def test_a_client_that_hangs_up_is_not_computed_for(server: str) -> None:
+    host, port = server.removeprefix("http://").split(":")
+    body = b'{"label": 0, "n": 100, "scale": 60, "format": "png"}'
+    head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    for _ in range(50):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(head + body)
+    assert post(server, label=0, seed=0).status_code == 200
+
+
 def test_broken_connections_leave_the_server_serving(server: str) -> None:
     host, port = server.removeprefix("http://").split(":")
     head = b"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -187,13 +241,15 @@ def test_bentomls_own_client_gets_the_same_image(server: str) -> None:
     np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
 
 
-def test_ctrl_c_and_sigterm_end_every_process(models_folder: Path, tmp_path: Path) -> None:
-    with serving(tmp_path, models=models_folder) as (url, process):
-        port = int(url.rsplit(":", 1)[1])
-        process.terminate()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_every_process(
+    models_folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    with serving(tmp_path, models=models_folder) as (_, process):
+        process.send_signal(number)
         assert process.wait(30) == 0
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +305,12 @@ def test_the_bento_builds_and_serves_the_shipped_models(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr.decode()
     tag = built.stdout.decode().strip().rsplit(":", 2)
     bento = ":".join(tag[-2:]).strip()
+    (source,) = home.glob("bentos/mintage/*/src")
+    for package in ("generator", "service"):
+        here = {file.relative_to(ROOT) for file in (ROOT / package).rglob("*.py")}
+        assert {file.relative_to(source) for file in (source / package).rglob("*.py")} == here
     with serving(home, command=[sys.executable, "-m", "bentoml", "serve", bento]) as (url, _):
         reply = post(url, label="Sneaker", seed=7)
         assert reply.status_code == 200
         assert reply.headers["x-model"].startswith("fashion@")
+        assert httpx.get(f"{url}/openapi.json").json()["info"]["title"] == "mintage"

@@ -146,6 +146,23 @@ def refused(source: Path | str, *parts: str, **options: object) -> None:
         assert part in str(caught.value)
 
 
+def test_folders_are_in_counting_order_and_hidden_files_are_left_alone(folder: Path) -> None:
+    for name in ("10", "9", ".hidden"):
+        (folder / name).mkdir()
+        Image.new("RGB", (20, 20)).save(folder / name / "1.png")
+    (folder / "9" / "._1.png").write_bytes(b"a shadow of macOS")
+    assert load(folder).class_names == ("9", "10", "apple", "pear")
+
+
+def test_folders_of_splits_are_not_taken_for_classes(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    (root / "test").mkdir(parents=True)
+    folder.rename(root / "train")
+    (root / "test" / "apple").mkdir()
+    Image.new("RGB", (20, 20)).save(root / "test" / "apple" / "1.png")
+    refused(root, "test has its images in folders of its own", f"--data {root / 'test'}")
+
+
 def test_a_missing_path_is_named() -> None:
     refused("/nowhere/at/all", "/nowhere/at/all does not exist", "--data takes")
     refused("", "no data given", "--data takes")
@@ -179,12 +196,12 @@ def test_mixed_sizes_name_two_files_and_the_way_out(folder: Path) -> None:
 def test_images_that_are_not_square_or_too_large_are_refused(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
-        Image.new("L", (200, 150)).save(tmp_path / name / "1.png")
-    refused(tmp_path, "200 x 150, not square", "--image-size N")
+        Image.new("L", (100, 50)).save(tmp_path / name / "1.png")
+    refused(tmp_path, "100 x 50, not square", "--image-size N")
     assert load(tmp_path, image_size=64).images.shape == (2, 64, 64, 1)
     for name in "ab":
         Image.new("L", (200, 200)).save(tmp_path / name / "1.png")
-    refused(tmp_path, "up to 128 pixels: --image-size 128")
+    refused(tmp_path, "1.png is 200 x 200; networks make up to 128 pixels: --image-size 128")
 
 
 def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
@@ -216,6 +233,9 @@ def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
 
 def test_files_that_are_not_what_they_are_called_are_named(tmp_path: Path, arrays: Arrays) -> None:
     (tmp_path / "x.npz").write_bytes(b"no zip")
+    refused(tmp_path / "x.npz", "cannot be read as .npz")
+    np.save(tmp_path / "x.npy", arrays["labels"])
+    (tmp_path / "x.npy").rename(tmp_path / "x.npz")
     refused(tmp_path / "x.npz", "cannot be read as .npz")
     (tmp_path / "x.tar").touch()
     refused(tmp_path / "x.tar", "is a file of another kind")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import GREY, untrained
 from training.__main__ import main
 from training.checkpoint import Checkpoint, CheckpointError
 from training.config import PRESETS, ConfigError, TrainConfig
@@ -157,12 +158,64 @@ def test_resuming_goes_on_longer_but_not_with_other_networks(
     assert Checkpoint.load(out).images_shown == 320
 
 
+def test_a_resumed_run_goes_on_where_it_was(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run("--data", npz, "--out", out, "--total-kimg", 0.16, *TINY) == 0
+    assert run("--resume", out, "--out", tmp_path / "other") == 2
+    assert "leave it out" in capsys.readouterr().err
+    assert run("--resume", out / "checkpoint.pt", "--total-kimg", 0.2) == 0
+    assert Checkpoint.load(out).images_shown == 208
+
+
+@pytest.mark.parametrize("name", ["[/y]", "[red] dog"])
+def test_names_in_brackets_are_told_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert run("--data", tmp_path / name) == 2
+    assert name in capsys.readouterr().err
+
+
+def test_the_record_never_names_data_that_was_not_used(npz: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("--preset", "smoke", "--data", npz, "--out", out, "--total-kimg", 0.16, *TINY) == 0
+    config = Checkpoint.load(out).config
+    assert (config.data_name, config.data_licence) == ("data", "not stated")
+
+
+def test_weights_that_are_no_numbers_never_overwrite_a_checkpoint(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run("--data", npz, "--out", out, "--total-kimg", 0.32, *TINY) == 0
+    before = (out / "checkpoint.pt").read_bytes()
+    checkpoint = Checkpoint.load(out)
+    checkpoint.training_state["discriminator"]["score.bias"].fill_(float("nan"))
+    checkpoint.save(out / "broken.pt")
+    (out / "broken.pt").replace(out / "checkpoint.pt")
+    assert run("--resume", out, "--total-kimg", 0.64) == 2
+    assert "no longer a number" in capsys.readouterr().err
+    assert Checkpoint.load(out).images_shown == 320
+    assert (out / "checkpoint.pt").read_bytes() != before
+
+
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.pt"
     for content in (b"", b"no checkpoint"):
         file.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"checkpoint\.pt is damaged"):
             Checkpoint.load(file)
+
+
+def test_a_checkpoint_of_another_version_is_refused_by_name(tmp_path: Path) -> None:
+    untrained(GREY, "x").save(tmp_path / "checkpoint.pt")
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    changes: list[dict[str, object]] = [{"mintage_checkpoint": 9}, {"spec": {}}, {"config": {"lr": 1}}]
+    for change in changes:
+        torch.save({**content, **change}, tmp_path / "checkpoint.pt")
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
+            Checkpoint.load(tmp_path)
 
 
 def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from generator import Generator
 from generator.artifact import ArtifactError
 from generator.engines import EngineError
-from training.config import TrainConfig
+from generator.terminal import tell_error
+from training.config import ConfigError, TrainConfig
 from training.data import DataError, load_dataset
 from training.evaluation.gan_test import GanTest, gan_test
 from training.evaluation.judge import train_judge
@@ -32,6 +34,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--epochs", type=int, default=4, help="of the judge (default: %(default)s)")
     parser.add_argument("--record", action="store_true", help="write the result into the manifest")
     options = parser.parse_args(arguments)
+    if options.epochs < 1:
+        parser.error(f"--epochs {options.epochs}: at least 1")
     console = Console(stderr=True, highlight=False)
     try:
         generator = Generator.open(options.artifact)
@@ -44,9 +48,12 @@ def main(arguments: list[str]) -> int:
         )
         if dataset.class_names != spec.class_names or dataset.images.shape[1] != spec.image_size:
             raise DataError(f"{options.data} has other classes or sizes than {options.artifact}")
-    except (ArtifactError, DataError, EngineError) as error:
-        console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
-        return 2
+        if options.samples < spec.num_classes:
+            raise ConfigError(
+                f"--samples {options.samples}: at least one for each of {spec.num_classes} classes"
+            )
+    except (ArtifactError, ConfigError, DataError, EngineError, OSError) as error:
+        return tell_error(error)
     thousandths = iter(track(range(1000), "training the judge", console=console))
     done = 0
 
@@ -70,7 +77,7 @@ def _print(result: GanTest) -> None:
     table = Table("class", title=f"GAN-test, {result.samples:,} samples", title_justify="left", box=None)
     table.add_column("judge agrees", justify="right")
     for name, share in result.per_class.items():
-        table.add_row(name, f"{share:.1%}")
+        table.add_row(Text(name), f"{share:.1%}")
     table.add_section()
     table.add_row("[bold]all[/]", f"[bold]{result.agreement:.1%}[/]")
     table.add_row(f"[dim]judge on {result.judge_held_out:,} real[/]", f"[dim]{result.judge_accuracy:.1%}[/]")

@@ -1,0 +1,30 @@
+"""What is shipped is what is promised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from generator import Generator
+from generator.artifact import Artifact
+
+FASHION = Path(__file__).parent.parent / "models" / "fashion"
+
+
+def test_fashion_is_as_small_as_well_trained_and_as_good_as_promised() -> None:
+    manifest = Artifact.open(FASHION).manifest
+    graph = onnx.load(FASHION / "generator.onnx").graph
+    assert sum(int(np.prod(weights.dims)) for weights in graph.initializer) <= 2_000_000
+    assert manifest.provenance.kimg >= 1500
+    assert manifest.provenance.data_images == 60_000
+    assert (manifest.provenance.data_name, manifest.provenance.data_licence) == ("Fashion-MNIST", "MIT")
+    assert manifest.metrics["gan_test"]["samples"] == 10_000
+    assert manifest.metrics["gan_test"]["agreement"] >= 0.92
+
+
+def test_fashion_makes_different_images_of_each_class() -> None:
+    images = Generator.open(FASHION).images([n % 10 for n in range(100)], range(100))
+    assert images.shape == (100, 28, 28, 1)
+    assert len(np.unique(images.reshape(100, -1), axis=0)) == 100
