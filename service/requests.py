@@ -102,7 +102,7 @@ def parse_images_request(body: bytes) -> ImagesRequest:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise invalid_field(error, msgspec.json.decode(body)) from None
+        raise invalid_field(error, _plain(body)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(
             f'the body is not valid JSON: {error}. Send an object such as {{"label": 0}}'
@@ -226,6 +226,15 @@ def invalid_field(error: msgspec.ValidationError, given: Any) -> InvalidField:
     if message.startswith("Object contains unknown field"):
         field = message.split("`")[1]
         return InvalidField(field, f"unknown field {field!r}: allowed are {', '.join(ALLOWED)}")
-    if field not in ALLOWED or not isinstance(given, dict):
+    if field not in ALLOWED:
         return InvalidField(field, f"the body is not an object: {message[0].lower()}{message[1:]}")
-    return InvalidField(field, f"{field} {reprlib.repr(given.get(field))}: allowed is {ALLOWED[field]}")
+    found = f" {reprlib.repr(given[field])}" if isinstance(given, dict) and field in given else ""
+    return InvalidField(field, f"{field}{found}: allowed is {ALLOWED[field]}")
+
+
+def _plain(body: bytes) -> Any:
+    """The JSON of a body for an error message; None where it cannot be read."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None

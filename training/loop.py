@@ -49,29 +49,32 @@ def train(
     window = _Window(trainer.images_shown)
     saved_at = trainer.images_shown
 
-    def save() -> None:
-        """Never overwrites a good checkpoint with weights that are no longer numbers."""
-        nonlocal saved_at
+    def check_finite() -> None:
+        """So that weights that are no longer numbers never overwrite a good checkpoint."""
         if not window.finite:
             raise TrainingDiverged(
                 f"a loss is no longer a number at {trainer.images_shown / 1000:.1f} kimg; the checkpoint of "
                 f"{saved_at / 1000:.1f} kimg is kept in {folder.path}. Lower learning rates help, and "
                 "spectral normalisation"
             )
-        if saved_at < trainer.images_shown:
-            folder.save(trainer.checkpoint())
-            saved_at = trainer.images_shown
+
+    def save() -> None:
+        nonlocal saved_at
+        folder.save(trainer.checkpoint())
+        saved_at = trainer.images_shown
 
     with _stop_signals() as stopped:
         while trainer.images_shown < total and not stopped.is_set():
             window.add(trainer.step())
             shown = trainer.images_shown
-            if _crossed(shown, config.batch, config.checkpoint_kimg) or not window.finite:
-                save()
+            check_finite()
             if _crossed(shown, config.batch, config.stats_kimg) or shown >= total:
                 folder.add_stats(window.close(shown))
             report(shown, window.stats)
-        save()
+            if _crossed(shown, config.batch, config.checkpoint_kimg):
+                save()
+        if saved_at < trainer.images_shown:
+            save()
     return trainer.images_shown >= total
 
 

@@ -25,7 +25,7 @@ def test_digits_as_names_are_names_in_json_and_never_slugs() -> None:
 
 @pytest.mark.parametrize("label", [3, -1, "Hat", "", True, "0"])
 def test_an_unknown_label_is_refused_with_what_is_allowed(label: int | str) -> None:
-    with pytest.raises(UnknownLabel, match=r"use 0\.\.2 or one of T-shirt/top, Bag, Ankle boot"):
+    with pytest.raises(UnknownLabel, match=r"use 0\.\.2.* or one of T-shirt/top, Bag, Ankle boot"):
         GREY.class_index(label)
 
 

@@ -137,7 +137,16 @@ def test_the_served_pixels_are_the_generators(server: str, grey: Path) -> None:
 
 def test_a_hundred_wrong_requests_are_refused_and_the_server_goes_on(server: str) -> None:
     wrong = [fields for fields, _, _ in WRONG]
-    raw = [b"", b"{", b"\x00\xff", b"[]", b'{"label": NaN}', b"[" * 20_000, b"x" * 100_000]
+    raw = [
+        b'{"label": ' + b"[" * 50_000,
+        b"",
+        b"{",
+        b"\x00\xff",
+        b"[]",
+        b'{"label": NaN}',
+        b"[" * 20_000,
+        b"x" * 100_000,
+    ]
     paths = [
         "/v1",
         "/v1/image",
@@ -258,7 +267,6 @@ def test_ctrl_c_and_sigterm_end_every_process(
         ({"models": "/nowhere"}, "MINTAGE_MODELS /nowhere: there is no generator"),
         ({"default_model": "cats"}, "MINTAGE_DEFAULT_MODEL 'cats' is not there"),
         ({"max_batch": 0}, "MINTAGE_MAX_BATCH '0': Input should be greater than or equal to 2"),
-        ({"max_bach": 8}, "MINTAGE_MAX_BACH is not a setting"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_its_name(
