@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -102,12 +102,11 @@ def _train(plan: _Plan, dataset: Dataset, spec: GeneratorSpec) -> int:
         f"{spec.image_size} x {spec.image_size} x {spec.channels}  ->  {folder.path}"
     )
     progress = Progress(
-        TextColumn("{task.completed:,.0f} / {task.total:,.0f} images"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f} / {task.total:,.0f}"),
+        BarColumn(bar_width=10),
         TextColumn("{task.fields[losses]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
         console=console,
     )
     total = config.total_kimg * 1000

@@ -123,9 +123,9 @@ class TrainConfig:
 PRESETS: dict[str, TrainConfig] = {
     # Seconds: proves the installation on shapes that it draws itself.
     "smoke": TrainConfig(
-        data="shapes", name="shapes",
-        latent_dim=16, generator_width=16, discriminator_width=16, total_kimg=30, checkpoint_kimg=10,
-        stats_kimg=1, ema_halflife_kimg=2,
+        data="shapes", name="shapes", latent_dim=16, generator_width=16, discriminator_width=16, batch=32,
+        generator_lr=1e-3, discriminator_lr=1e-3, total_kimg=30, checkpoint_kimg=10, stats_kimg=1,
+        ema_halflife_kimg=2,
     ),
     "fashion-28": TrainConfig(name="fashion", total_kimg=1600),
     "digits-28": TrainConfig(name="digits", total_kimg=1000),

@@ -22,7 +22,5 @@ def test_a_misspelt_setting_is_told_and_an_orchestrators_variable_does_no_harm(
 
 def test_a_value_out_of_range_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINTAGE_MAX_BATCH", "1")
-    with pytest.raises(
-        SystemExit, match=r"MINTAGE_MAX_BATCH '1': Input should be greater than or equal to 2"
-    ):
+    with pytest.raises(SystemExit, match=r"MINTAGE_MAX_BATCH '1': Input should be greater"):
         load_settings()
