@@ -28,3 +28,11 @@ def test_fashion_makes_different_images_of_each_class() -> None:
     images = Generator.open(FASHION).images([n % 10 for n in range(100)], range(100))
     assert images.shape == (100, 28, 28, 1)
     assert len(np.unique(images.reshape(100, -1), axis=0)) == 100
+
+
+def test_the_readme_tells_what_the_manifest_says() -> None:
+    manifest, readme = Artifact.open(FASHION).manifest, (FASHION.parents[1] / "README.md").read_text()
+    result = manifest.metrics["gan_test"]
+    assert manifest.id in readme
+    assert f"{result['agreement']:.1%}".replace("%", " %") in readme
+    assert f"{result['judge_accuracy']:.1%}".replace("%", " %") in readme
