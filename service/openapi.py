@@ -66,16 +66,17 @@ def openapi(models: Models) -> dict[str, Any]:
         "paths": {
             "/v1/images": {"post": _post_images(schema, name)},
             "/v1/images/{model}/{label}/{file}": {"get": _get_image()},
-            "/v1/models": {"get": _get("The models that are served", _json({"type": "object"}))},
+            "/v1/models": {"get": _get("models", "The models that are served", _json({"type": "object"}))},
             "/v1/models/{model}": {
                 "get": _get(
+                    "models",
                     "One model: manifest, engine, warm batch sizes",
                     _json({"type": "object"}),
                     "model",
                 )
             },
-            "/livez": {"get": _get("Is the process up?", _json({"type": "object"}))},
-            "/readyz": {"get": _get("Can it answer?", _json({"type": "object"})) | _unready()},
+            "/livez": {"get": _get("health", "Is the process up?", _json({"type": "object"}))},
+            "/readyz": {"get": _get("health", "Can it answer?", _json({"type": "object"})) | _unready()},
         },
         "components": {"schemas": components},
     }
@@ -109,6 +110,7 @@ def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
     }
     return {
         "operationId": "postImages",
+        "tags": ["images"],
         "summary": "Make images of a class",
         "requestBody": {
             "required": True,
@@ -143,6 +145,7 @@ def _get_image() -> dict[str, Any]:
     image: dict[str, Any] = {f"image/{kind}": _BINARY for kind in ("png", "webp", "jpeg")}
     return {
         "operationId": "getImage",
+        "tags": ["images"],
         "summary": "One image by a link that caches may keep for ever",
         "parameters": [
             {"name": key, "in": "path", "required": True, "description": text_, "schema": text}
@@ -169,9 +172,9 @@ def _get_image() -> dict[str, Any]:
     }
 
 
-def _get(summary: str, content: dict[str, Any], parameter: str | None = None) -> dict[str, Any]:
+def _get(tag: str, summary: str, content: dict[str, Any], parameter: str | None = None) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
-    operation: dict[str, Any] = {"summary": summary, "responses": responses}
+    operation: dict[str, Any] = {"tags": [tag], "summary": summary, "responses": responses}
     if parameter:
         responses["404"] = _problem(f"No such {parameter}")
         operation["parameters"] = [
