@@ -22,7 +22,7 @@ Report = Callable[[int, dict[str, float]], None]  # (images_shown, latest statis
 
 
 class TrainingDiverged(RuntimeError):
-    """A loss that is no longer a number; the last checkpoint was kept."""
+    """Losses or weights that are no longer numbers; the last checkpoint was kept."""
 
 
 def train(
@@ -49,17 +49,18 @@ def train(
     window = _Window(trainer.images_shown)
     saved_at = trainer.images_shown
 
-    def check_finite() -> None:
+    def check_finite(finite: bool) -> None:
         """So that weights that are no longer numbers never overwrite a good checkpoint."""
-        if not window.finite:
+        if not finite:
             raise TrainingDiverged(
-                f"a loss is no longer a number at {trainer.images_shown / 1000:.1f} kimg; the checkpoint of "
-                f"{saved_at / 1000:.1f} kimg is kept in {folder.path}. Lower learning rates help, and "
-                "spectral normalisation"
+                f"losses or weights are no longer numbers at {trainer.images_shown / 1000:.1f} kimg; the "
+                f"checkpoint of {saved_at / 1000:.1f} kimg is kept in {folder.path}. Lower learning rates "
+                "help, and spectral normalisation"
             )
 
     def save() -> None:
         nonlocal saved_at
+        check_finite(trainer.finite)
         folder.save(trainer.checkpoint())
         saved_at = trainer.images_shown
 
@@ -67,7 +68,7 @@ def train(
         while trainer.images_shown < total and not stopped.is_set():
             window.add(trainer.step())
             shown = trainer.images_shown
-            check_finite()
+            check_finite(window.finite)
             if _crossed(shown, config.batch, config.stats_kimg) or shown >= total:
                 folder.add_stats(window.close(shown))
             report(shown, window.stats)

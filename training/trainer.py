@@ -145,6 +145,12 @@ class Trainer:
 
         return reestimate_batch_norm(self.generator_ema, batches()).cpu()
 
+    @property
+    def finite(self) -> bool:
+        """Whether every weight of both networks is a number."""
+        weights = [*self.generator.parameters(), *self.discriminator.parameters()]
+        return all(bool(weight.isfinite().all()) for weight in weights)
+
     def checkpoint(self) -> Checkpoint:
         """Everything needed to go on from here."""
         return Checkpoint(

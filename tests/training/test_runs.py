@@ -195,7 +195,7 @@ def test_weights_that_are_no_numbers_never_overwrite_a_checkpoint(
     checkpoint.save(out / "broken.pt")
     (out / "broken.pt").replace(out / "checkpoint.pt")
     assert run("--resume", out, "--total-kimg", 0.64) == 2
-    assert "no longer a number" in capsys.readouterr().err
+    assert "no longer numbers" in capsys.readouterr().err
     assert Checkpoint.load(out).images_shown == 320
     assert (out / "checkpoint.pt").read_bytes() != before
 
