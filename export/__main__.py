@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int:
     size = artifact.onnx_file.stat().st_size / 1e6
     console.print(f"[bold]{artifact.manifest.id}[/]  {size:.1f} MB  ->  {options.artifact}")
     console.print(
-        f"parity with torch: {parity.max_abs_error:.1e} before rounding; "
+        f"parity with torch: {parity.max_abs_error:.1e} before rounding "
+        f"({parity.max_abs_error_float32:.1e} to torch in float32); "
         f"{parity.differing_pixels} of {parity.compared_pixels:,} pixels differ, by at most "
         f"{parity.max_pixel_error} of 255",
         soft_wrap=True,

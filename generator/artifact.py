@@ -52,7 +52,8 @@ class Parity:
     """How far an engine's images are from the trained network's, over the batches that were compared."""
 
     batches: tuple[int, ...]
-    max_abs_error: float  # before rounding, of a range of 2
+    max_abs_error: float  # before rounding, of a range of 2, from the network computed in float64
+    max_abs_error_float32: float  # the same from the network in float32, whose own rounding counts too
     max_pixel_error: int  # in uint8 steps
     differing_pixels: int
     compared_pixels: int

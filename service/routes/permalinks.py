@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import reprlib
 from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
 
 from generator.artifact import SHORT_DIGEST
+from generator.latents import MAX_SEED
 from service.encoding import ENCODING_VERSION, MEDIA_TYPES, Rendering
 from service.errors import Gone, InvalidField, NotFound
 from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, send_reply
@@ -76,10 +78,10 @@ def _request(query: dict[str, str], label: str, stem: str, model: ServedModel) -
     if "latent" in query:
         _check_word("latent", stem, "seed")
         fields["latent"] = _latent(query["latent"])
-    elif stem.isascii() and stem.isdecimal():
+    elif _is_number(stem):
         fields["seed"] = int(stem)
     else:
-        raise NotFound(f"{stem!r} is no seed: use 0 to 4294967295, or `latent` with ?latent=")
+        raise NotFound(f"{reprlib.repr(stem)} is no seed: use 0 to 4294967295, or `latent` with ?latent=")
     return images_request(fields, strict=False)
 
 
@@ -88,11 +90,17 @@ def _label(text: str, model: ServedModel) -> int:
     slugs = model.spec.slugs
     if text in slugs:
         return slugs.index(text)
-    if text.isascii() and text.isdecimal() and int(text) < len(slugs):
+    if _is_number(text) and int(text) < len(slugs):
         return int(text)
     raise NotFound(
-        f"{text!r} is not a class of {model.name}: use 0..{len(slugs) - 1} or one of {', '.join(slugs[:12])}"
+        f"{reprlib.repr(text)} is not a class of {model.name}: use 0..{len(slugs) - 1} or one of "
+        f"{', '.join(slugs[:12])}"
     )
+
+
+def _is_number(text: str) -> bool:
+    """Decimal digits, no more than a seed has."""
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_SEED))
 
 
 def _check_word(word: str, found: str, part: str) -> None:

@@ -49,6 +49,7 @@ def test_the_artifact_makes_what_the_network_makes(spec: GeneratorSpec, tmp_path
     parity = artifact.manifest.parity["onnxruntime-fp32-cpu"]
     assert parity.batches == (1, 3, 64)
     assert parity.max_abs_error <= 1e-5
+    assert 0 < parity.max_abs_error_float32 < 1e-4
     assert parity.max_pixel_error <= 1
     assert parity.compared_pixels == 68 * spec.image_size**2 * spec.channels
     made = Generator.open(tmp_path / "x").images([1] * 9, range(9))

@@ -107,6 +107,8 @@ def test_a_version_that_is_gone_says_so(run: Run) -> None:
         ("grey/Bag/7.png", 404, "'Bag' is not a class"),
         ("grey/9/7.png", 404, "'9' is not a class"),
         ("grey/bag/7.gif", 404, "ends with .png, .webp, .jpg"),
+        (f"grey/bag/{'9' * 5000}.png", 404, "is no seed"),
+        (f"grey/{'9' * 5000}/7.png", 404, "is not a class"),
         ("grey/bag/seven.png", 404, "'seven' is no seed"),
         ("grey/bag/4294967296.png", 422, "seed 4294967296: allowed is whole numbers from 0"),
         ("grey/bag/7.png?scale=0", 422, "scale '0': allowed is whole numbers from 1 to 64"),

@@ -216,9 +216,9 @@ def test_bentomls_own_method_refuses_what_is_wrong_and_harms_nobody(server: str)
     assert {reply.status_code for reply in made} == {200}
 
 
-def test_a_client_that_hangs_up_is_not_computed_for(server: str) -> None:
+def test_clients_that_hang_up_leave_the_server_serving(server: str) -> None:
     host, port = server.removeprefix("http://").split(":")
-    body = b'{"label": 0, "n": 100, "scale": 60, "format": "png"}'
+    body = b'{"label": 0, "n": 100, "scale": 4}'
     head = f"POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
     for _ in range(50):
         with socket.create_connection((host, int(port)), timeout=5) as connection:
