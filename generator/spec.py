@@ -102,11 +102,23 @@ class GeneratorSpec:
             f"{shown}"
         )
 
+    @cached_property
+    def _one_hot(self) -> npt.NDArray[np.float32]:
+        """[num_classes, num_classes]; rows are handed out, so that nobody may write into them."""
+        identity = np.eye(self.num_classes, dtype=np.float32)
+        identity.flags.writeable = False
+        return identity
+
+    def class_vector(self, label: Label) -> npt.NDArray[np.float32]:
+        """One-hot, float32 [num_classes], read-only. Raises UnknownLabel."""
+        row: npt.NDArray[np.float32] = self._one_hot[self.class_index(label)]
+        return row
+
     def class_vectors(self, labels: Sequence[Label]) -> npt.NDArray[np.float32]:
         """One-hot rows, float32 [N, num_classes]. Raises UnknownLabel."""
-        vectors = np.zeros((len(labels), self.num_classes), np.float32)
-        vectors[np.arange(len(labels)), [self.class_index(label) for label in labels]] = 1
-        return vectors
+        indices = np.array([self.class_index(label) for label in labels], np.intp)
+        rows: npt.NDArray[np.float32] = self._one_hot[indices]
+        return rows
 
     def mix_vector(self, mix: Mapping[str, float]) -> npt.NDArray[np.float32]:
         """A mixture of classes, weights normalised to sum 1, float32 [num_classes].

@@ -7,28 +7,17 @@ what it saves, is in docs/architecture.md.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import MutableMapping
+from typing import Any
 
+from service.access_log import AccessLog
 from service.errors import MethodNotAllowed, NotFound, Problem
 from service.http import ASGIApp, Disconnected, Receive, Scope, Send, send_problem
+from service.keys import Keys
+from service.metrics import GONE_CLIENT, OTHER
 from service.models import Models
-from service.routes import documentation, health, images, permalinks
-from service.routes import models as model_routes
-
-Route = Callable[[Models, Scope, Receive, Send], Awaitable[None]]
-
-ROUTES: dict[str, dict[str, Route]] = {
-    "/v1/images": {"POST": images.post_images},
-    "/v1/images/{model}/{label}/{file}": {"GET": permalinks.get_image},
-    "/v1/models": {"GET": model_routes.list_models},
-    "/v1/models/{model}": {"GET": model_routes.show_model},
-    "/livez": {"GET": health.livez},
-    "/readyz": {"GET": health.readyz},
-    "/": {"GET": documentation.to_docs},
-    "/docs": {"GET": documentation.docs},
-    "/docs/{file}": {"GET": documentation.docs_file},
-    "/openapi.json": {"GET": documentation.openapi_json},
-}
+from service.routes import ROUTES, Route, match
 
 logger = logging.getLogger("mintage")
 
@@ -36,20 +25,51 @@ logger = logging.getLogger("mintage")
 class App:
     """Routes of our own, in front of BentoML's application."""
 
-    def __init__(self, models: Models, bentoml_app: ASGIApp, bentoml_paths: frozenset[str]) -> None:
+    def __init__(
+        self,
+        models: Models,
+        bentoml_app: ASGIApp,
+        bentoml_paths: frozenset[str],
+        keys: Keys,
+        access_log: AccessLog | None = None,
+    ) -> None:
         self._models, self._bentoml_app, self._bentoml_paths = models, bentoml_app, bentoml_paths
+        self._keys, self._access_log = keys, access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"] in self._bentoml_paths:
-            await self._bentoml_app(scope, receive, send)
+        if scope["type"] == "http":
+            await self._observed(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
-            await self._answer(scope, receive, send)
+            await self._bentoml_app(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _observed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts, times and logs a request, whatever becomes of it."""
+        began, status = time.perf_counter(), GONE_CLIENT
+
+        async def noting(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        pattern, scope["path_params"] = match(scope["path"])
         try:
-            route = find_route(scope)
+            await self._answer(pattern, scope, receive, noting)
+        finally:
+            seconds = time.perf_counter() - began
+            if self._models.ready:
+                self._models.metrics.request(pattern or OTHER, status, seconds)
+            if self._access_log is not None:
+                self._access_log.add(scope, status, seconds)
+
+    async def _answer(self, pattern: str, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._keys.admit(scope)
+            if not pattern and scope["path"] in self._bentoml_paths:
+                await self._bentoml_app(scope, receive, send)
+                return
+            route = find_route(pattern, scope)
             await route(self._models, scope, receive, send)
         except Problem as problem:
             await send_problem(send, problem)
@@ -62,32 +82,15 @@ class App:
             )
 
 
-def find_route(scope: Scope) -> Route:
-    """The route for a path and method; puts `path_params` into the scope.
-
-    Raises NotFound, MethodNotAllowed.
-    """
-    path: str = scope["path"]
-    methods = None if "{" in path else ROUTES.get(path)
-    if methods is None:
-        methods, scope["path_params"] = _match(path)
-    if not methods:
-        raise NotFound(f"{path} is not a path of this server: GET /docs lists them")
+def find_route(pattern: str, scope: Scope) -> Route:
+    """The route for a path's pattern and the request's method. Raises NotFound, MethodNotAllowed."""
+    if not pattern:
+        raise NotFound(f"{scope['path']} is not a path of this server: GET /docs lists them")
+    methods = ROUTES[pattern]
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     if method not in methods:
         allowed = ", ".join(methods)
-        raise MethodNotAllowed(f"{scope['method']} {path}: allowed is {allowed}", headers={"allow": allowed})
+        raise MethodNotAllowed(
+            f"{scope['method']} {scope['path']}: allowed is {allowed}", headers={"allow": allowed}
+        )
     return methods[method]
-
-
-def _match(path: str) -> tuple[dict[str, Route], dict[str, str]]:
-    """The methods and parameters of a path with `{parameters}`, each one segment; empty for no match."""
-    segments = path.split("/")
-    for pattern, methods in ROUTES.items():
-        names = pattern.split("/")
-        pairs = list(zip(names, segments, strict=False))
-        if len(names) == len(segments) and all(
-            bool(segment) if name.startswith("{") else name == segment for name, segment in pairs[1:]
-        ):
-            return methods, {name.strip("{}"): segment for name, segment in pairs if name.startswith("{")}
-    return {}, {}

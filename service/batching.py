@@ -2,6 +2,9 @@
 
 A batch forms while the engine is busy, never by waiting while it is idle: a lone request is computed at
 once, and what arrives meanwhile is the next batch. Batches and limits are counted in images, not requests.
+
+A call that is expected to be short runs on the event loop itself: handing it to another thread and
+fighting with it over the interpreter costs more than it saves. Longer ones run on the engine's thread.
 """
 
 from __future__ import annotations
@@ -46,18 +49,30 @@ class _Job:
         return self.item.count - self.taken
 
 
+_Batch = list[tuple[_Job, WorkItem]]
+_Computed = tuple[Sequence[Pixels], float, float]  # images of each item; begun, ready: seconds, monotonic
+
+
 class MicroBatcher:
-    """One queue and one engine thread. All methods belong to one event loop."""
+    """One queue and one engine. All methods belong to one event loop."""
 
     def __init__(
-        self, run: Callable[[Sequence[WorkItem]], Sequence[Pixels]], max_batch: int, max_queue: int
+        self,
+        run: Callable[[Sequence[WorkItem]], Sequence[Pixels]],
+        max_batch: int,
+        max_queue: int,
+        images_per_s: float = 0,
+        short_call_s: float = 0,
     ) -> None:
-        """`run` makes the images of several items in one engine call, on the engine's thread.
+        """`run` makes the images of several items in one engine call.
 
-        `max_batch` (at least 2) and `max_queue` are counted in images.
+        `max_batch` (at least 2) and `max_queue` are counted in images. `images_per_s` is the engine's rate
+        where it is known already (0: measured from the first call on). Calls expected to take at most
+        `short_call_s` run on the event loop; 0 means none does.
         """
         self._run = run
         self._max_batch, self._max_queue = max_batch, max_queue
+        self._images_per_s, self._short_call_s = images_per_s, short_call_s
         # Small items go before large ones, but half of each batch is kept for those that wait on the
         # other side: neither can starve the other.
         self._small: deque[_Job] = deque()
@@ -69,7 +84,7 @@ class MicroBatcher:
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._images_per_s = 0.0  # measured, smoothed; 0 until the first batch
+        self.call_began: float | None = None  # monotonic; of the engine call that runs now
 
     @property
     def queued(self) -> int:
@@ -84,30 +99,33 @@ class MicroBatcher:
         """
         if self._closed:
             raise Unready("the server is shutting down: send the request again")
-        if self._queued and self._queued + item.count > self._max_queue:
+        if self._queued and self._is_too_much(item.count, timeout_s):
             raise self._overloaded(item.count)
-        job = _Job(item, asyncio.get_running_loop().create_future(), time.monotonic())
+        loop = asyncio.get_running_loop()
+        job = _Job(item, loop.create_future(), time.monotonic())
         (self._small if item.count <= self._small_size else self._large).append(job)
         self._queued += item.count
-        self._start()
+        self._start(loop)
+        timer = loop.call_later(timeout_s, _expire, job, timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                return await job.future
-        except TimeoutError:
-            raise Expired(
-                f"timeout_ms {timeout_s * 1000:.0f} was over before all images were computed: allow "
-                "more time, or send the request again"
-            ) from None
+            return await job.future
         finally:
+            timer.cancel()
             self._queued -= job.remaining
             job.taken = item.count
 
+    def _is_too_much(self, count: int, timeout_s: float) -> bool:
+        """Whether a request would not fit into the queue, or could not be begun before its time is over."""
+        waits_s = self._queued / self._images_per_s if self._images_per_s else 0
+        return self._queued + count > self._max_queue or waits_s > timeout_s
+
     def _overloaded(self, count: int) -> Overloaded:
         """Says when `count` more images would fit, at the measured rate."""
-        excess = self._queued + count - self._max_queue
+        excess = max(self._queued + count - self._max_queue, self._queued // 2)
         wait_s = max(1, math.ceil(excess / self._images_per_s)) if self._images_per_s else 1
         return Overloaded(
-            f"{self._queued} images wait already (at most {self._max_queue}): try again in {wait_s} s",
+            f"{self._queued} images wait already (at most {self._max_queue}, and no longer than a request "
+            f"allows): try again in {wait_s} s",
             headers={"retry-after": str(wait_s)},
             retry_after_s=wait_s,
         )
@@ -118,27 +136,44 @@ class MicroBatcher:
         await self._idle.wait()
         self._thread.shutdown()
 
-    def _start(self) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sends the next batch to the engine, unless it is busy."""
         if not self._busy:
             self._busy = True
             self._idle.clear()
             # Requests that were read in this turn of the event loop join the batch.
-            asyncio.get_running_loop().call_soon(self._next)
+            loop.call_soon(self._next, loop)
 
-    def _next(self) -> None:
-        batch = self._take()
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch, count = self._take()
         if not batch:
             self._busy = False
             self._idle.set()
             return
         items = [item for _, item in batch]
-        call = asyncio.get_running_loop().run_in_executor(self._thread, self._compute, items)
-        call.add_done_callback(lambda done: self._finish(batch, done))
+        if self._images_per_s and count <= self._images_per_s * self._short_call_s:
+            try:
+                self._finish(batch, self._compute(items))
+            except Exception as error:
+                self._fail(batch, error)
+            # Behind the replies to this batch, which are sent first.
+            loop.call_soon(self._next, loop)
+        else:
+            call = loop.run_in_executor(self._thread, self._compute, items)
+            call.add_done_callback(lambda done: self._called(loop, batch, done))
 
-    def _take(self) -> list[tuple[_Job, WorkItem]]:
-        """The next batch: small items whole and large ones in parts, each in the order they came."""
-        batch: list[tuple[_Job, WorkItem]] = []
+    def _called(
+        self, loop: asyncio.AbstractEventLoop, batch: _Batch, done: asyncio.Future[_Computed]
+    ) -> None:
+        if error := done.exception():
+            self._fail(batch, error)
+        else:
+            self._finish(batch, done.result())
+        self._next(loop)
+
+    def _take(self) -> tuple[_Batch, int]:
+        """The next batch and its images: small items whole and large in parts, in the order they came."""
+        batch: _Batch = []
         room = self._max_batch
         large = _first(self._large)
         kept_for_large = room // 2 if large else 0
@@ -148,11 +183,12 @@ class MicroBatcher:
             room -= self._add(batch, self._large, min(room, job.remaining))
         while (job := _first(self._small)) and job.item.count <= room:  # what large items left over
             room -= self._add(batch, self._small, job.item.count)
+        count = self._max_batch - room
         for job, _ in batch:
-            job.batch = max(job.batch, self._max_batch - room)
-        return batch
+            job.batch = max(job.batch, count)
+        return batch, count
 
-    def _add(self, batch: list[tuple[_Job, WorkItem]], queue: deque[_Job], count: int) -> int:
+    def _add(self, batch: _Batch, queue: deque[_Job], count: int) -> int:
         """Puts the next `count` images of the first job into the batch."""
         job = queue[0]
         job.started = job.started or time.monotonic()
@@ -164,32 +200,39 @@ class MicroBatcher:
             queue.popleft()
         return count
 
-    def _compute(self, items: list[WorkItem]) -> tuple[Sequence[Pixels], float, float]:
-        """On the engine's thread: the images of each item, and when they were begun and ready."""
-        began = time.monotonic()
-        images = self._run(items)
-        return images, began, time.monotonic()
+    def _compute(self, items: list[WorkItem]) -> _Computed:
+        """The images of each item, and when they were begun and ready; may run on the engine's thread."""
+        self.call_began = began = time.monotonic()
+        try:
+            return self._run(items), began, time.monotonic()
+        finally:
+            self.call_began = None
 
-    def _finish(
-        self,
-        batch: list[tuple[_Job, WorkItem]],
-        done: asyncio.Future[tuple[Sequence[Pixels], float, float]],
-    ) -> None:
-        """Gives the images to their requests and starts the next batch."""
-        if error := done.exception():
-            for job, _ in batch:
-                if not job.future.done():
-                    job.future.set_exception(error)
-        else:
-            images, began, ready = done.result()
-            rate = sum(len(part) for part in images) / max(ready - began, 1e-6)
-            before = self._images_per_s
-            self._images_per_s = 0.8 * before + 0.2 * rate if before else rate
-            for (job, _), part in zip(batch, images, strict=True):
-                job.parts.append(part)
-                if not job.remaining and not job.future.done():
-                    job.future.set_result(_made(job, ready))
-        self._next()
+    def _finish(self, batch: _Batch, computed: _Computed) -> None:
+        """Gives the images to their requests."""
+        images, began, ready = computed
+        rate = sum(len(part) for part in images) / max(ready - began, 1e-6)
+        before = self._images_per_s
+        self._images_per_s = 0.8 * before + 0.2 * rate if before else rate
+        for (job, _), part in zip(batch, images, strict=True):
+            job.parts.append(part)
+            if not job.remaining and not job.future.done():
+                job.future.set_result(_made(job, ready))
+
+    def _fail(self, batch: _Batch, error: BaseException) -> None:
+        for job, _ in batch:
+            if not job.future.done():
+                job.future.set_exception(error)
+
+
+def _expire(job: _Job, timeout_s: float) -> None:
+    if not job.future.done():
+        job.future.set_exception(
+            Expired(
+                f"timeout_ms {timeout_s * 1000:.0f} was over before all images were computed: allow "
+                "more time, or send the request again"
+            )
+        )
 
 
 def _first(queue: deque[_Job]) -> _Job | None:

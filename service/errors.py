@@ -37,6 +37,16 @@ class BadRequest(Problem):
     status = HTTPStatus.BAD_REQUEST
 
 
+class Unauthorised(Problem):
+    """No API key, or one that is not known."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(Problem):
+    status = HTTPStatus.FORBIDDEN
+
+
 class NotFound(Problem):
     status = HTTPStatus.NOT_FOUND
 
@@ -75,6 +85,14 @@ class InvalidField(Problem):
 
 
 class Overloaded(Problem):
+    """The queue is full."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class RateLimited(Problem):
+    """A key that asked for more than its share."""
+
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 

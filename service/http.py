@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -18,6 +17,8 @@ Headers = list[tuple[bytes, bytes]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON = "application/json"
+PATIENCE_S = 0.1
+TOO_SLOW = "the body did not come in time: send it faster or in smaller parts"
 
 
 class Disconnected(Exception):
@@ -35,62 +36,84 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float
     length = header(scope, b"content-length")
     if length is not None and length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
-    message = await _receive(receive, timeout_s)
-    if not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    parts, size = [message.get("body", b"")], len(message.get("body", b""))
-    ends = asyncio.get_running_loop().time() + timeout_s
-    while message.get("more_body"):
-        message = await _receive(receive, ends - asyncio.get_running_loop().time())
+    with _CancelledLater(BodyTimeout(TOO_SLOW)) as block:
+        block.after(timeout_s, block.cancel)
+        return await _whole_body(receive, limit)
+
+
+async def _whole_body(receive: Receive, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
             raise _too_large(limit)
-    return b"".join(parts)
-
-
-async def _receive(receive: Receive, timeout_s: float) -> MutableMapping[str, Any]:
-    try:
-        async with asyncio.timeout(timeout_s):
-            message = await receive()
-    except TimeoutError:
-        raise BodyTimeout("the body did not come in time: send it faster or in smaller parts") from None
-    if message["type"] == "http.disconnect":
-        raise Disconnected
-    return message
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than {limit} bytes: send fewer latents in one request")
 
 
-@asynccontextmanager
-async def cancelled_on_disconnect(receive: Receive) -> AsyncIterator[None]:
-    """Cancels the block when the client goes away. Raises Disconnected."""
-    task = asyncio.current_task()
-    assert task is not None
-    gone = False
+class _CancelledLater:
+    """A block that may be cancelled by a timer and then raises `error`.
 
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
+    A task and the two timers of a request cost it a fifth of what asyncio.timeout does.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self._error, self._cancelled = error, False
+        self._loop = asyncio.get_running_loop()
+        self._task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._timer: asyncio.TimerHandle | None = None
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        self._timer = self._loop.call_later(seconds, call)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._task.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        # Another cancellation, such as that of a shutdown, goes on as it is.
+        if kind is asyncio.CancelledError and self._cancelled and not self._task.uncancel():
+            raise self._error from None
+
+
+class cancelled_on_disconnect(_CancelledLater):  # noqa: N801, used as a function is
+    """Cancels the block when the client goes away, and raises Disconnected.
+
+    Most replies are faster than `PATIENCE_S`; only for the others it pays to watch the connection.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        super().__init__(Disconnected())
+        self._receive = receive
+        self._watcher: asyncio.Task[None] | None = None
+        self.after(PATIENCE_S, self._watch)
+
+    def _watch(self) -> None:
+        self._watcher = self._loop.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        gone = True
-        task.cancel()
+        self.cancel()
 
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-        task.uncancel()
-        raise Disconnected from None
-    finally:
-        watcher.cancel()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+        super().__exit__(kind)
 
 
 async def send_reply(

@@ -2,69 +2,138 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from generator.artifact import MANIFEST, Artifact, ArtifactError
-from generator.engines import Engine, open_engine
+from generator.engines import Engine, EngineError, open_engine
 from generator.pixels import Pixels
-from service.batching import MicroBatcher
-from service.errors import InvalidField, NotFound, Unready
+from service.batching import Made, MicroBatcher
+from service.board import Board
+from service.errors import Expired, InvalidField, NotFound, Overloaded, Unready
+from service.keys import charge
+from service.metrics import Metrics
 from service.requests import WorkItem, batch_inputs
 from service.settings import Settings
 
+SHORT_CALL_S = 0.005  # an engine call this short runs on the event loop
 WARMING_UP = "models are still warming up: ask again in a second"
 
 
 class ServedModel:
-    """A generator that takes work items."""
+    """A generator that is warm and takes work items."""
 
-    def __init__(self, artifact: Artifact, engine: Engine, settings: Settings) -> None:
+    def __init__(self, artifact: Artifact, engine: Engine, settings: Settings, metrics: Metrics) -> None:
+        """Raises EngineError when the engine fails on a batch."""
         self.artifact, self.spec, self.engine = artifact, artifact.spec, engine
         self.name, self.id = artifact.manifest.name, artifact.manifest.id
-        self.batcher = MicroBatcher(self._generate, settings.max_batch, settings.max_queue)
+        self.max_batch = settings.max_batch or engine.best_batch
+        self.metrics = metrics
+        self.warm_batches, images_per_s = self._warm_up()
+        self.batcher = MicroBatcher(
+            self._generate,
+            self.max_batch,
+            max(1, settings.max_queue // settings.workers),
+            images_per_s,
+            SHORT_CALL_S,
+        )
+
+    async def make(self, item: WorkItem, timeout_s: float) -> Made:
+        """The images of an item, charged to the key that asks for them.
+
+        Raises RateLimited, and what MicroBatcher.submit raises.
+        """
+        charge(item.count)
+        queue, metrics = self.batcher, self.metrics
+        metrics.queued(self.name, queue.queued + item.count)
+        try:
+            made = await queue.submit(item, timeout_s)
+        except Overloaded:
+            metrics.refused(self.name)
+            raise
+        except Expired:
+            metrics.dropped(self.name, "expired")
+            raise
+        except asyncio.CancelledError:
+            metrics.dropped(self.name, "cancelled")
+            raise
+        finally:
+            metrics.queued(self.name, queue.queued)
+        metrics.made(self.name, item.count, made.queue_ms / 1000, made.engine_ms / 1000)
+        return made
 
     def _generate(self, items: Sequence[WorkItem]) -> list[Pixels]:
-        """One engine call for all items; each gets its own images back."""
+        """One engine call for all items; each gets its own images back. Raises EngineError."""
         images = self.engine.generate(*batch_inputs(items, self.spec))
+        count, size = sum(item.count for item in items), self.spec.image_size
+        if images.shape != (count, size, size, self.spec.channels) or images.dtype != np.uint8:
+            raise EngineError(f"the engine made {images.dtype} {images.shape} of a batch of {count}")
+        self.metrics.batch(count)
+        if count == len(items):
+            return [images[place : place + 1] for place in range(count)]
         ends = np.cumsum([item.count for item in items])
         return np.split(images, ends[:-1])
 
-    def warm_up(self, max_batch: int) -> list[int]:
-        """Runs every power of two up to `max_batch`; the sizes that are warm. Raises EngineError."""
-        sizes = [1 << power for power in range(max_batch.bit_length())]
-        vector = self.spec.class_vectors([0])[0]
+    def _warm_up(self) -> tuple[list[int], float]:
+        """Runs every power of two up to `max_batch`: those sizes, and the largest's images/s.
+
+        Raises EngineError.
+        """
+        sizes = [1 << power for power in range(self.max_batch.bit_length())]
+        vector = self.spec.class_vector(0)
         for size in sizes:
-            self._generate([WorkItem(vector, tuple(range(size)))])
-        return sizes
+            for _ in range(2):  # the first call of a size prepares, the second tells its time
+                began = time.perf_counter()
+                self._generate([WorkItem(vector, tuple(range(size)))])
+                took_s = time.perf_counter() - began
+        return sizes, sizes[-1] / took_s
 
 
 class Models:
-    """All served models by name. Empty until `start`."""
+    """All served models by name. Which names there are is settled by `start`, versions may change."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._by_name: dict[str, ServedModel] = {}
-        self.warm_batches: list[int] = []
+        self.ready = False
         self.default = ""
 
-    @property
-    def ready(self) -> bool:
-        return bool(self.warm_batches)
+    def start(self, routes: Sequence[str] = (), board: Board | None = None) -> None:
+        """Opens and warms up every model. Raises ArtifactError, EngineError.
 
-    def start(self) -> None:
-        """Opens and warms up every model. Raises ArtifactError, EngineError."""
+        `routes` are those that metrics tell apart. `board` is what the workers of a server share.
+        """
         artifacts = find_artifacts(self.settings)
-        threads = self.settings.threads or max(1, (os.cpu_count() or 1) // self.settings.workers)
-        for artifact in artifacts.values():
-            model = ServedModel(artifact, open_engine(artifact, threads), self.settings)
-            warm = model.warm_up(self.settings.max_batch)
-            self._by_name[model.name] = model
+        self.metrics = Metrics(routes, board.models if board else tuple(artifacts))
+        self.board = board or Board.alone(self.metrics.models, self.metrics.columns)
+        self.metrics.join(self.board)
+        self._by_name = {name: self.load(artifacts[name]) for name in self.metrics.models}
         self.default = self.settings.default_model or next(iter(self._by_name))
-        self.warm_batches = warm
+        self._tell_ready()
+
+    def load(self, artifact: Artifact) -> ServedModel:
+        """A model, warm but not served yet. Raises EngineError."""
+        threads = self.settings.threads or max(1, (os.cpu_count() or 1) // self.settings.workers)
+        return ServedModel(artifact, open_engine(artifact, threads), self.settings, self.metrics)
+
+    def switch(self, model: ServedModel) -> ServedModel:
+        """Serves this version from now on; the one it replaces, which has its accepted work to finish."""
+        before = self._by_name[model.name]
+        self._by_name[model.name] = model
+        self._tell_ready()
+        return before
+
+    def _tell_ready(self) -> None:
+        """One number for all versions together: workers with the same number serve the same."""
+        versions = " ".join(model.id for model in self).encode()
+        self.ready = True
+        self.board.tell(ready=True, version=int.from_bytes(hashlib.sha256(versions).digest()[:6]))
 
     async def close(self) -> None:
         """Finishes accepted work."""

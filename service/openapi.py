@@ -9,11 +9,20 @@ import msgspec
 from service import VERSION
 from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_JSON
+from service.keys import METRICS, OPEN
 from service.models import Models
 from service.requests import ImagesRequest
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 _TEXT_HEADER = {"schema": {"type": "string"}}
+_KEYS = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, where the server asks for one",
+    },
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 _WHOLE_HEADER = {"schema": {"type": "integer", "minimum": 0}}
 
 
@@ -56,7 +65,7 @@ def openapi(models: Models) -> dict[str, Any]:
         },
     }
     name = models.find(models.default).spec.class_names[-1] if models.ready else 0
-    return {
+    document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "mintage",
@@ -77,9 +86,20 @@ def openapi(models: Models) -> dict[str, Any]:
             },
             "/livez": {"get": _get("health", "Is the process up?", _json({"type": "object"}))},
             "/readyz": {"get": _get("health", "Can it answer?", _json({"type": "object"})) | _unready()},
+            "/metrics": {"get": _get("health", "All workers' numbers, for Prometheus", _text())},
         },
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": _KEYS},
     }
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path not in OPEN:
+                if path == METRICS:
+                    operation["responses"]["403"] = _problem("Closed while API keys are on")
+                operation["responses"]["401"] = _problem(
+                    "API keys are on, and none or a wrong one came along"
+                )
+                operation["security"] = [{}, *({name: []} for name in _KEYS)]
+    return document
 
 
 def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
@@ -186,6 +206,10 @@ def _get(tag: str, summary: str, content: dict[str, Any], parameter: str | None 
 def _unready() -> dict[str, Any]:
     ready = {"description": "Every model is warm", "content": _json({"type": "object"})}
     return {"responses": {"200": ready, "503": _problem("Still warming up")}}
+
+
+def _text() -> dict[str, Any]:
+    return {"text/plain": {"schema": {"type": "string"}}}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

@@ -158,10 +158,9 @@ def _class_vector(request: ImagesRequest, spec: GeneratorSpec) -> npt.NDArray[np
         )
     if request.label is not None:
         try:
-            one_hot: npt.NDArray[np.float32] = spec.class_vectors([request.label])[0]
+            return spec.class_vector(request.label)
         except UnknownLabel as error:
             raise InvalidField("label", str(error)) from None
-        return one_hot
     try:
         return spec.mix_vector(request.mix or {})
     except ValueError as error:  # UnknownLabel is one

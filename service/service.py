@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Annotated
 
 import bentoml
+from bentoml import server_context
 from bentoml.exceptions import InvalidArgument, ServiceUnavailable
 from PIL import Image
 from pydantic import Field
 
 from generator.artifact import ArtifactError
+from generator.engines import EngineError
 from generator.latents import MAX_SEED, MAX_TRUNCATION
 from generator.pixels import Pixels, contact_sheet, enlarge, to_pillow
-from service.app import ROUTES, App
+from service.access_log import AccessLog
+from service.app import App
+from service.board import Board
 from service.errors import Problem
 from service.http import ASGIApp
+from service.keys import Keys, UnusableKeys
+from service.metrics import Metrics
+from service.middleware import in_front
 from service.models import Models, find_artifacts
+from service.reloading import Reloader
 from service.requests import MAX_SCALE, images_request, work_item
+from service.routes import ROUTES
 from service.routes.images import check_pixels
 from service.settings import load_settings
+from service.watchdog import end_when_a_worker_cannot_start, end_when_an_engine_hangs
 
 settings = load_settings()
+try:
+    keys = Keys(settings)
+    access_log = AccessLog(settings.access_log) if settings.access_log else None
+except (UnusableKeys, OSError) as error:
+    raise SystemExit(f"mintage cannot start: {error}") from None
 models = Models(settings)
 
 BENTOML_PATHS = {"/schema.json", "/docs.json"}  # what bentoml.SyncHTTPClient and other tools of BentoML read
@@ -35,8 +51,12 @@ class DirectService(bentoml.Service):  # type: ignore[misc]
     """
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        # Without a handler uvicorn spares itself a line for each request, which nobody would see.
+        logging.getLogger("uvicorn.access").handlers = []
+        logging.getLogger("uvicorn.access").propagate = False
         methods = frozenset(method.route for method in self.apis.values())
-        return App(models, super().to_asgi(is_main), (methods | BENTOML_PATHS) - ROUTES.keys())
+        paths = (methods | BENTOML_PATHS) - ROUTES.keys()
+        return in_front(App(models, super().to_asgi(is_main), paths, keys, access_log), settings)
 
 
 @bentoml.service(
@@ -54,19 +74,34 @@ class Mintage:
     @bentoml.on_deployment
     @staticmethod
     def check() -> None:
-        """Before any process is started: are the artifacts whole? A failure ends the start."""
+        """In the first process, before workers are started: are the artifacts whole, the keys usable?"""
         try:
-            find_artifacts(settings)
+            names = tuple(find_artifacts(settings))
         except ArtifactError as error:
             raise SystemExit(f"mintage cannot start: {error}") from error
+        board = Board.create(names, settings.workers, Metrics(tuple(ROUTES), names).columns)
+        end_when_a_worker_cannot_start(board)
 
     @bentoml.on_startup
-    def start(self) -> None:
-        models.start()
+    async def start(self) -> None:
+        board = Board.join((server_context.worker_index or 1) - 1)
+        try:
+            models.start(tuple(ROUTES), board)
+        except (ArtifactError, EngineError) as error:
+            if board is not None:
+                board.tell_failed()
+            raise SystemExit(f"mintage cannot start: {error}") from error
+        end_when_an_engine_hangs(models, settings.engine_timeout_s)
+        if settings.reload_s:
+            self.reloading = asyncio.create_task(Reloader(models).run(settings.reload_s))
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
+        if settings.reload_s:
+            self.reloading.cancel()
         await models.close()
+        if access_log is not None:
+            access_log.close()
 
     @bentoml.api
     async def generate(
@@ -87,7 +122,7 @@ class Mintage:
             served = models.of_request(model)
             item = work_item(images_request(fields), served.spec, settings)
             check_pixels(item.count, scale, served, settings.max_pixels)
-            made = await served.batcher.submit(item, settings.timeout_ms / 1000)
+            made = await served.make(item, settings.timeout_ms / 1000)
         except Problem as problem:
             kind = InvalidArgument if problem.status < 429 else ServiceUnavailable
             raise kind(problem.detail) from None

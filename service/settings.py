@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "MINTAGE_"
+
+
+def _words(text: object) -> object:
+    """Words that commas separate."""
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if isinstance(text, str) else text
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(BaseSettings):
@@ -25,10 +34,10 @@ class Settings(BaseSettings):
     """Processes that share the port; each has its own queue and engine."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of a worker's engine; None means its share of the cores."""
-    max_batch: int = Field(default=64, ge=2, le=1024)
-    """Images of one engine call at most."""
-    max_queue: int = Field(default=4096, ge=1)
-    """Images that may wait for one model in one worker; beyond it requests get 429."""
+    max_batch: int | None = Field(default=None, ge=2, le=1024)
+    """Images of one engine call at most; None means what the engine does best: 16 on a CPU."""
+    max_queue: int = Field(default=2048, ge=1)
+    """Images that may wait for one model, shared out between the workers; beyond it requests get 429."""
     max_images: int = Field(default=1024, ge=1, le=65536)
     """Images of one request at most (n, or the number of latents)."""
     max_body_bytes: int = Field(default=16 * 2**20, ge=1024)
@@ -39,6 +48,26 @@ class Settings(BaseSettings):
     """How long a client may take to send a body."""
     timeout_ms: int = Field(default=10_000, ge=1, le=600_000)
     """How long a request may wait and be computed; its own timeout_ms can only make that shorter."""
+    engine_timeout_s: float = Field(default=60, gt=0)
+    """An engine call that takes longer is hung: the worker ends and is replaced."""
+    reload_s: float = Field(default=1, ge=0)
+    """How often to look whether a model's folder or link has been switched; 0 means never."""
+    api_keys: Words = ()
+    """Keys, separated by commas; with any key, requests need one."""
+    api_keys_file: Path | None = None
+    """A file of further keys, one a line."""
+    rate_images_per_s: float | None = Field(default=None, gt=0)
+    """Images a second that each key may ask for; None means no limit."""
+    rate_burst_images: float = Field(default=2048, ge=1)
+    """Images that a key which was quiet may ask for at once."""
+    metrics_token: str | None = None
+    """What /metrics wants as a bearer token; None means open, or closed while there are API keys."""
+    cors_origins: Words = ()
+    """Web pages of these origins may use the server, as in https://example.org; * means any."""
+    access_log: str | None = None
+    """A file for one line of JSON a reply, or - for standard output; None means no log."""
+    tracing: bool = False
+    """Sends OpenTelemetry traces, as the OTEL_* variables say."""
 
 
 def load_settings() -> Settings:

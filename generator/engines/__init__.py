@@ -26,6 +26,10 @@ class Engine(Protocol):
     def choice(self) -> str:
         """Why this engine was taken, in a sentence."""
 
+    @property
+    def best_batch(self) -> int:
+        """Images of one call beyond which larger batches gain next to nothing."""
+
     def generate(self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]) -> Pixels:
         """latent [N, latent_dim], class_vector [N, num_classes] -> uint8 [N, H, W, C].
 

@@ -18,6 +18,8 @@ from generator.spec import CLASS_VECTOR, IMAGES, LATENT
 class OnnxruntimeEngine:
     """An onnxruntime session on the CPU; an image's pixels do not depend on its batch."""
 
+    best_batch = 16
+
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         """Raises EngineError for a graph that cannot be loaded or is not a generator's."""
         options = onnxruntime.SessionOptions()

@@ -1,0 +1,40 @@
+"""Every route of the service: a path's pattern -> method -> what answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from service.http import Receive, Scope, Send
+from service.models import Models
+from service.routes import documentation, health, images, metrics, models, permalinks
+
+Route = Callable[[Models, Scope, Receive, Send], Awaitable[None]]
+
+ROUTES: dict[str, dict[str, Route]] = {
+    "/v1/images": {"POST": images.post_images},
+    "/v1/images/{model}/{label}/{file}": {"GET": permalinks.get_image},
+    "/v1/models": {"GET": models.list_models},
+    "/v1/models/{model}": {"GET": models.show_model},
+    "/livez": {"GET": health.livez},
+    "/readyz": {"GET": health.readyz},
+    "/metrics": {"GET": metrics.get_metrics},
+    "/": {"GET": documentation.to_docs},
+    "/docs": {"GET": documentation.docs},
+    "/docs/{file}": {"GET": documentation.docs_file},
+    "/openapi.json": {"GET": documentation.openapi_json},
+}
+
+
+def match(path: str) -> tuple[str, dict[str, str]]:
+    """The pattern of a path and its parameters, each one segment; an empty pattern where none fits."""
+    if path in ROUTES and "{" not in path:
+        return path, {}
+    segments = path.split("/")
+    for pattern in ROUTES:
+        names = pattern.split("/")
+        pairs = list(zip(names, segments, strict=False))
+        if len(names) == len(segments) and all(
+            bool(segment) if name.startswith("{") else name == segment for name, segment in pairs[1:]
+        ):
+            return pattern, {name.strip("{}"): segment for name, segment in pairs if name.startswith("{")}
+    return "", {}

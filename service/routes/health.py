@@ -1,4 +1,4 @@
-"""GET /livez, /readyz: is the process up, and can it answer?"""
+"""GET /livez, /readyz: is the process up, and can the server answer?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ async def livez(models: Models, scope: Scope, receive: Receive, send: Send) -> N
 
 
 async def readyz(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
-    """Raises Unready until every model is warm."""
+    """Tells of all workers, whichever is asked. Raises Unready until every model of every one is warm."""
     if not models.ready:
         raise Unready(WARMING_UP)
-    await send_json(send, {"status": "ready", "models": [model.id for model in models]})
+    workers = [
+        {"pid": status.pid, "ready": status.ready, "version": f"{status.version:012x}"}
+        for status in models.board.statuses()
+    ]
+    waiting = sum(not worker["ready"] for worker in workers)
+    if waiting:
+        raise Unready(f"{waiting} of {len(workers)} workers are starting: ask again in a second")
+    await send_json(send, {"status": "ready", "models": [model.id for model in models], "workers": workers})

@@ -22,6 +22,7 @@ from service.models import Models, ServedModel
 from service.recipes import Recipe
 from service.requests import ImagesRequest, WorkItem, parse_images_request, work_item
 from service.settings import Settings
+from service.tracing import note
 
 LARGE_REPLY = 250_000  # pixels: encoded on a thread, so that the event loop goes on
 LOSSY = ("jpeg", "webp")
@@ -41,7 +42,7 @@ async def post_images(models: Models, scope: Scope, receive: Receive, send: Send
     model = models.of_request(request.model)
     item = work_item(request, model.spec, settings)
     timeout_s = _timeout_s(request, settings)
-    async with cancelled_on_disconnect(receive):
+    with cancelled_on_disconnect(receive):
         content, headers = await make(model, item, rendering, settings, timeout_s)
     await send_reply(send, 200, MEDIA_TYPES[rendering.form], content, headers)
 
@@ -51,11 +52,11 @@ async def make(
 ) -> tuple[bytes, Headers]:
     """A reply's body, and the headers that say what made it and where its time went.
 
-    Raises InvalidField for a rendering that cannot be, and what MicroBatcher.submit raises.
+    Raises InvalidField for a rendering that cannot be, and what ServedModel.make raises.
     """
     _check_quality(rendering)
     check_pixels(item.count, rendering.scale, model, settings.max_pixels)
-    made = await model.batcher.submit(item, timeout_s)
+    made = await model.make(item, timeout_s)
     began = time.perf_counter()
     recipe = Recipe(model.id, model.spec.class_names, item)
     if made.images.size * rendering.scale**2 > LARGE_REPLY:
@@ -63,6 +64,8 @@ async def make(
     else:
         content = encode(made.images, rendering, recipe)
     encode_ms = (time.perf_counter() - began) * 1000
+    model.metrics.encoded(encode_ms / 1000)
+    note(model.id, made, encode_ms)
     timing = f"queue;dur={made.queue_ms:.2f}, engine;dur={made.engine_ms:.2f}, encode;dur={encode_ms:.2f}"
     headers = [
         (b"x-model", model.id.encode()),

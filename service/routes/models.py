@@ -30,6 +30,6 @@ def _entry(model: ServedModel, models: Models) -> dict[str, Any]:
         "version": model.id,
         "default": model.name == models.default,
         "engine": {"key": model.engine.key, "choice": model.engine.choice},
-        "warm_batch_sizes": models.warm_batches,
+        "warm_batch_sizes": model.warm_batches,
         "manifest": manifest.to_json(),
     }

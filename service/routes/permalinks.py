@@ -45,7 +45,7 @@ async def get_image(models: Models, scope: Scope, receive: Receive, send: Send) 
     if _has(header(scope, b"if-none-match"), tag):
         await send_reply(send, 304, None, b"", caching)
         return
-    async with cancelled_on_disconnect(receive):
+    with cancelled_on_disconnect(receive):
         content, headers = await make(model, item, rendering, settings, settings.timeout_ms / 1000)
     await send_reply(send, 200, MEDIA_TYPES[rendering.form], content, [*caching, *headers])
 

@@ -12,7 +12,10 @@ import pytest
 
 from service.app import App
 from service.http import Receive, Scope, Send
+from service.keys import Keys
+from service.middleware import in_front
 from service.models import Models
+from service.routes import ROUTES
 from service.settings import Settings
 
 Scenario = Callable[[httpx.AsyncClient], Awaitable[None]]
@@ -28,9 +31,11 @@ def run(models_folder: Path) -> Callable[..., None]:
 
     def run_scenario(scenario: Scenario, **settings: Any) -> None:
         async def with_client() -> None:
-            models = Models(Settings(models=models_folder, **settings))
-            models.start()
-            transport = httpx.ASGITransport(App(models, nothing_behind, frozenset()))
+            chosen = Settings(models=models_folder, **settings)
+            models = Models(chosen)
+            models.start(tuple(ROUTES))
+            app = in_front(App(models, nothing_behind, frozenset(), Keys(chosen)), chosen)
+            transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 await scenario(client)
             await models.close()

@@ -18,9 +18,11 @@ from PIL import Image
 from generator import Generator
 from generator.latents import latents
 from generator.pixels import contact_sheet, enlarge
-from service.app import ROUTES, App
+from service.app import App
 from service.errors import Problem
+from service.keys import Keys
 from service.models import Models
+from service.routes import ROUTES
 from service.settings import Settings
 from tests.service.conftest import nothing_behind
 
@@ -161,7 +163,7 @@ def test_models_tell_what_they_are(run: Callable[..., None]) -> None:
         assert one == listed["data"][1]
         assert one["manifest"]["spec"]["class_names"] == ["cat", "dog"]
         assert one["engine"]["key"].startswith("onnxruntime-")
-        assert one["warm_batch_sizes"] == [1, 2, 4, 8, 16, 32, 64]
+        assert one["warm_batch_sizes"] == [1, 2, 4, 8, 16]
         problem(await client.get("/v1/models/none"), 404)
 
     run(scenario)
@@ -184,9 +186,8 @@ def test_health_is_told(run: Callable[..., None]) -> None:
 
 def test_before_the_models_are_warm_the_service_is_alive_but_not_ready(models_folder: Path) -> None:
     async def scenario() -> None:
-        transport = httpx.ASGITransport(
-            App(Models(Settings(models=models_folder)), nothing_behind, frozenset())
-        )
+        settings = Settings(models=models_folder)
+        transport = httpx.ASGITransport(App(Models(settings), nothing_behind, frozenset(), Keys(settings)))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             assert (await client.get("/livez")).status_code == 200
             problem(await client.get("/readyz"), 503)

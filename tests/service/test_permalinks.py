@@ -150,7 +150,7 @@ def test_a_client_that_goes_away_takes_its_work_with_it() -> None:
             return {"type": "http.disconnect"}
 
         async def request() -> None:
-            async with cancelled_on_disconnect(receive):
+            with cancelled_on_disconnect(receive):
                 await asyncio.sleep(60)
 
         task = asyncio.create_task(request())

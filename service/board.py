@@ -1,0 +1,108 @@
+"""What the workers of one server tell each other: a table in shared memory, one row for each worker.
+
+A worker writes only its own row and reads all of them, so there is nothing to lock. Row and columns
+survive the worker: the one that replaces it goes on counting where it ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+VARIABLE = "_MINTAGE_BOARD"  # the environment variable by which workers find the table
+PID, READY, VERSION = range(3)  # columns; the numbers of metrics follow
+STATUS_COLUMNS = 8
+FAILED = -1.0  # in READY: the worker could not start
+DOUBLE = 8  # bytes
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """What is known of one worker."""
+
+    pid: int  # 0: never started
+    ready: bool
+    failed: bool  # could not start
+    version: int  # of everything it serves; equal numbers, equal models
+
+
+class Board:
+    """The table, as one worker sees it."""
+
+    def __init__(self, memory: mmap.mmap, models: Sequence[str], workers: int, worker: int) -> None:
+        """`models` are the names of all served models, in the order of their columns; `worker` from 0."""
+        self.models = tuple(models)
+        self.all: npt.NDArray[np.float64] = np.frombuffer(memory, np.float64).reshape(workers, -1)
+        self.row: memoryview[float] = memoryview(memory).cast("d")[
+            worker * self.all.shape[1] : (worker + 1) * self.all.shape[1]
+        ]
+
+    @classmethod
+    def alone(cls, models: Sequence[str], columns: int) -> Board:
+        """For a process without others: a table nobody else sees."""
+        return cls(mmap.mmap(-1, (STATUS_COLUMNS + columns) * DOUBLE), models, 1, 0)
+
+    @classmethod
+    def create(cls, models: Sequence[str], workers: int, columns: int) -> Board:
+        """Makes the table for processes started from now on, as long as this one lives."""
+        folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        handle, path = tempfile.mkstemp(prefix="mintage-", dir=folder)
+        os.truncate(handle, workers * (STATUS_COLUMNS + columns) * DOUBLE)
+        os.close(handle)
+        atexit.register(Path(path).unlink, missing_ok=True)
+        os.environ[VARIABLE] = json.dumps({"path": path, "models": list(models), "workers": workers})
+        return cls._open(0)
+
+    @classmethod
+    def join(cls, worker: int) -> Board | None:
+        """The table that the server's first process made; None where it made none with a row for `worker`."""
+        if VARIABLE not in os.environ or worker >= json.loads(os.environ[VARIABLE])["workers"]:
+            return None
+        return cls._open(worker)
+
+    @classmethod
+    def _open(cls, worker: int) -> Board:
+        told = json.loads(os.environ[VARIABLE])
+        with Path(told["path"]).open("r+b") as file:
+            return cls(mmap.mmap(file.fileno(), 0), told["models"], told["workers"], worker)
+
+    def tell(self, ready: bool, version: int = 0) -> None:
+        """Writes this worker's state; `version` below 2^53."""
+        self.row[READY], self.row[VERSION], self.row[PID] = float(ready), float(version), float(os.getpid())
+
+    def tell_failed(self) -> None:
+        self.row[PID], self.row[READY] = float(os.getpid()), FAILED
+
+    def statuses(self) -> list[WorkerStatus]:
+        """All workers; one whose process is gone is not ready, whatever it told before."""
+        found = []
+        for row in self.all[:, :STATUS_COLUMNS].tolist():
+            pid = int(row[PID])
+            found.append(
+                WorkerStatus(pid, row[READY] == 1 and _is_alive(pid), row[READY] == FAILED, int(row[VERSION]))
+            )
+        return found
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        """The metrics' columns, summed over the workers."""
+        total: npt.NDArray[np.float64] = self.all[:, STATUS_COLUMNS:].sum(axis=0)
+        return total
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return pid > 0

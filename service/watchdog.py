@@ -1,0 +1,64 @@
+"""Ends what cannot go on: a worker whose engine hangs, a server whose workers cannot start."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+from service.board import Board
+from service.models import Models
+
+EVERY_S = 0.25
+HUNG = 70  # exit status of a worker with a hung engine
+
+logger = logging.getLogger("mintage")
+
+
+def end_when_an_engine_hangs(models: Models, timeout_s: float) -> None:
+    """Ends this worker when an engine call takes longer than `timeout_s`; it is replaced by a new one.
+
+    A thread, since the event loop may be what hangs. Nothing else gets a call of native code to end.
+    """
+
+    def watch() -> None:
+        while True:
+            time.sleep(EVERY_S)
+            for model in models:
+                began = model.batcher.call_began
+                if began is not None and time.monotonic() - began > timeout_s:
+                    logger.critical(
+                        "%s: an engine call hangs for %g s; this worker ends", model.id, timeout_s
+                    )
+                    os._exit(HUNG)
+
+    threading.Thread(target=watch, name="watchdog", daemon=True).start()
+
+
+def end_when_a_worker_cannot_start(board: Board) -> None:
+    """Ends the whole server, with exit status 1, when a worker fails before all were ready once.
+
+    Without it BentoML starts the worker again and again.
+    """
+
+    def watch() -> None:
+        while True:
+            time.sleep(EVERY_S)
+            statuses = board.statuses()
+            if any(status.failed for status in statuses):
+                atexit.register(_fail)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            if all(status.ready for status in statuses):
+                return
+
+    threading.Thread(target=watch, name="watchdog", daemon=True).start()
+
+
+def _fail() -> None:
+    sys.stdout.flush()
+    os._exit(1)
