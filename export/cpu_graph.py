@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from export.tail import GraphError, move_pixels_last
+from export.tail import GraphError, move_pixels_last, read_graph
 
 KERNEL = 4  # of a hidden layer; with the attributes below it doubles height and width
 DOUBLING = {
@@ -54,7 +54,7 @@ def cpu_graph(graph: bytes) -> bytes:
     Raises GraphError for a graph whose hidden layers are not transposed convolutions of kernel 4, stride 2,
     padding 1.
     """
-    model = onnx.load_model_from_string(graph)
+    model = read_graph(graph)
     sizes = _sizes(model)
     move_pixels_last(model.graph)
     # The last one makes the picture: its few channels would fill no block, and it is faster as it is.

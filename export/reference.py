@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from export.tail import VALUES, with_values
+from export.tail import VALUES, read_graph, with_values
 from generator.pixels import Pixels
 from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
 from training.networks import Generation, Generator
@@ -76,7 +76,7 @@ def graph_reference(graph: bytes) -> Reference:
 
 def _in_float64(graph: bytes) -> onnx.ModelProto:
     """The same graph with every float32 input, output and constant in float64."""
-    model = onnx.load_model_from_string(graph)
+    model = read_graph(graph)
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             tensor.CopyFrom(

@@ -20,12 +20,22 @@ class GraphError(ValueError):
     """A graph of another form than export writes: what was found, what is needed, the way out."""
 
 
+def read_graph(graph: bytes) -> onnx.ModelProto:
+    """An ONNX file's content as a model. Raises GraphError."""
+    try:
+        model = onnx.load_model_from_string(graph)
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # protobuf's, the checker's and shape inference's have no common base
+        raise GraphError(f"this is no valid ONNX file: {error}; export the generator again") from error
+    return model
+
+
 def with_values(graph: bytes) -> bytes:
     """The graph's twin, to measure parity with: it also outputs `values`, float [N, H, W, C] in [-1, 1].
 
     Raises GraphError for a graph that does not end with the scaling to pixels.
     """
-    model = onnx.load_model_from_string(graph)
+    model = read_graph(graph)
     steps = list(takewhile(lambda node: node.op_type not in MOVES, reversed(_tail(model.graph))))[::-1]
     if [node.op_type for node in steps] != SCALING:
         raise GraphError(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,12 @@ def test_a_layer_of_another_form_is_refused_by_its_name(graph: bytes, message: s
 def test_a_graph_without_hidden_layers_is_refused() -> None:
     with pytest.raises(GraphError, match="no ConvTranspose layer before its last"):
         cpu_graph(onnx.helper.make_model(helper.make_graph([], "empty", [], [])).SerializeToString())
+
+
+@pytest.mark.parametrize("rewrite", [cpu_graph, with_values])
+def test_bytes_that_are_no_graph_are_refused(rewrite: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(GraphError, match="no valid ONNX file"):
+        rewrite(b"no graph")
 
 
 def test_a_graph_that_does_not_end_with_the_scaling_to_pixels_has_no_twin() -> None:
