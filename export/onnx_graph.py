@@ -18,19 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
 from training.networks import BASE_SIZE, Generation, Generator
 
-VALUES = "values"  # the twin's second output: the images before rounding
 OPSET = 20
-
-
-class _Twin(nn.Module):
-    """Generation that also tells its images before rounding, to measure parity with."""
-
-    def __init__(self, generation: Generation) -> None:
-        super().__init__()
-        self.generation = generation
-
-    def forward(self, latent: Tensor, class_vector: Tensor) -> tuple[Tensor, Tensor]:
-        return self.generation(latent, class_vector), self.generation.values(latent, class_vector)
 
 
 def fold_batch_norm(generator: Generator) -> Generator:
@@ -57,22 +45,17 @@ def fold_batch_norm(generator: Generator) -> Generator:
     return folded.float().requires_grad_(False)
 
 
-def onnx_graph(generator: Generator, spec: GeneratorSpec, twin: bool = False) -> bytes:
-    """An ONNX file: latent, class_vector -> images; the twin also outputs `values`.
-
-    The generator's batch norm must be folded already.
-    """
-    generation = Generation(generator, spec).eval()
-    module = _Twin(generation) if twin else generation
+def onnx_graph(generator: Generator, spec: GeneratorSpec) -> bytes:
+    """An ONNX file: latent, class_vector -> images. The generator's batch norm must be folded already."""
     example = torch.zeros(2, spec.latent_dim), torch.zeros(2, spec.num_classes)
     batch = torch.export.Dim("batch")
     with _quiet():
         program = torch.onnx.export(
-            module,
+            Generation(generator, spec).eval(),
             example,
             dynamo=True,
             input_names=[LATENT, CLASS_VECTOR],
-            output_names=[IMAGES, VALUES] if twin else [IMAGES],
+            output_names=[IMAGES],
             dynamic_shapes=({0: batch}, {0: batch}),
             opset_version=OPSET,
             external_data=False,

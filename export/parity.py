@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import onnxruntime
-import torch
 
-from export.onnx_graph import VALUES
+from export.reference import Reference
+from export.tail import VALUES
 from generator.artifact import Parity
 from generator.latents import latents
 from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
-from training.networks import Generation, Generator
 
 BATCHES = (1, 3, 64)
 MAX_ABS_ERROR = 1e-5  # before rounding, of a range of 2
@@ -23,20 +20,17 @@ class ParityError(ValueError):
     """A graph that does not make the network's images."""
 
 
-def measure_parity(generator: Generator, spec: GeneratorSpec, graph: bytes, twin: bytes) -> Parity:
-    """Compares onnxruntime on the exported graph and its twin with torch on the trained network.
+def measure_parity(reference: Reference, spec: GeneratorSpec, graph: bytes, twin: bytes) -> Parity:
+    """Compares onnxruntime on a graph and its twin, which also outputs `values`, with a reference.
 
-    torch computes in float64: its own float32 results are off by nearly as much as is allowed here, and
+    The reference computes in float64: float32 results are off by nearly as much as is allowed here, and
     what counts is how far the graph is from the network, not how two roundings happen to differ. The
-    difference to torch in float32 is recorded beside it.
-    `generator` is the network as trained, batch norm unfolded. Seeds 0.. and every class in turn, batches
-    of 1, 3 and 64. Raises ParityError.
+    difference to the reference in float32 is recorded beside it.
+    Seeds 0.. and every class in turn, batches of 1, 3 and 64. Raises ParityError.
     """
     sessions = [
         onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]) for model in (graph, twin)
     ]
-    generation = Generation(copy.deepcopy(generator).double(), spec).eval()
-    in_float32 = Generation(generator, spec).eval()
     max_abs_error, max_abs_error_float32 = 0.0, 0.0
     max_pixel_error, differing, compared = 0, 0, 0
     for batch in BATCHES:
@@ -47,19 +41,16 @@ def measure_parity(generator: Generator, spec: GeneratorSpec, graph: bytes, twin
         feed = {LATENT: latent, CLASS_VECTOR: class_vector}
         images = sessions[0].run([IMAGES], feed)[0]
         twin_images, values = sessions[1].run([IMAGES, VALUES], feed)
-        with torch.no_grad():
-            inputs = torch.from_numpy(latent), torch.from_numpy(class_vector)
-            exact = [tensor.double() for tensor in inputs]
-            expected, expected_values = generation(*exact), generation.values(*exact)
-            values_float32 = in_float32.values(*inputs)
-        if images.shape != expected.shape or images.dtype != np.uint8:
-            raise ParityError(f"the graph makes {images.dtype} {images.shape}, not {expected.shape}")
+        expected = reference.expect(latent, class_vector)
+        if images.shape != expected.images.shape or images.dtype != np.uint8:
+            raise ParityError(f"the graph makes {images.dtype} {images.shape}, not {expected.images.shape}")
         if not np.array_equal(images, twin_images):
             raise ParityError("the graph and its twin make different images")
-        errors = np.abs(images.astype(np.int16) - expected.numpy())
-        max_abs_error = max(max_abs_error, float(np.abs(values - expected_values.numpy()).max()))
-        error_float32 = float(np.abs(values - values_float32.numpy()).max())
-        max_abs_error_float32 = max(max_abs_error_float32, error_float32)
+        errors = np.abs(images.astype(np.int16) - expected.images)
+        max_abs_error = max(max_abs_error, float(np.abs(values - expected.values).max()))
+        max_abs_error_float32 = max(
+            max_abs_error_float32, float(np.abs(values - expected.values_float32).max())
+        )
         max_pixel_error = max(max_pixel_error, int(errors.max()))
         differing += int((errors > 0).sum())
         compared += errors.size
@@ -68,4 +59,12 @@ def measure_parity(generator: Generator, spec: GeneratorSpec, graph: bytes, twin
             f"parity failed: {max_abs_error:.2e} before rounding (allowed {MAX_ABS_ERROR:g}), "
             f"{max_pixel_error} uint8 steps after (allowed {MAX_PIXEL_ERROR}); nothing was written"
         )
-    return Parity(BATCHES, max_abs_error, max_abs_error_float32, max_pixel_error, differing, compared)
+    return Parity(
+        BATCHES,
+        max_abs_error,
+        max_abs_error_float32,
+        max_pixel_error,
+        differing,
+        compared,
+        reference=reference.name,
+    )

@@ -3,6 +3,7 @@
     models/fashion/
         manifest.json      schema version, name, digest, spec, files with sha256, provenance, parity, metrics
         generator.onnx     the whole of generation: latent, class_vector -> finished uint8 pixels
+        generator.cpu.onnx the same in the form that CPUs run fastest; artifacts of earlier versions lack it
         sheet.png          what it makes, for people
 
 The manifest is written last, into a temporary folder that is then put in place whole.
@@ -26,6 +27,7 @@ from generator.spec import GeneratorSpec, SpecError
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 ONNX = "generator.onnx"
+CPU_ONNX = "generator.cpu.onnx"
 SHORT_DIGEST = 12  # hexadecimal digits that name a version in links and headers
 
 
@@ -52,11 +54,12 @@ class Parity:
     """How far an engine's images are from the trained network's, over the batches that were compared."""
 
     batches: tuple[int, ...]
-    max_abs_error: float  # before rounding, of a range of 2, from the network computed in float64
-    max_abs_error_float32: float  # the same from the network in float32, whose own rounding counts too
+    max_abs_error: float  # before rounding, of a range of 2, from the reference computed in float64
+    max_abs_error_float32: float  # the same from the reference in float32, whose own rounding counts too
     max_pixel_error: int  # in uint8 steps
     differing_pixels: int
     compared_pixels: int
+    reference: str = "the trained network"  # or the graph that stood for it where it was gone
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,11 @@ class Artifact:
     def onnx_file(self) -> Path:
         return self.path / ONNX
 
+    @property
+    def cpu_onnx_file(self) -> Path | None:
+        """The graph in the form that CPUs run fastest; None where the artifact has none."""
+        return self.path / CPU_ONNX if CPU_ONNX in self.manifest.files else None
+
     @classmethod
     def open(cls, path: str | Path) -> Artifact:
         """Reads the manifest and checks the sha256 of every file. Raises ArtifactError."""
@@ -196,6 +204,7 @@ def write_artifact(
     files: Mapping[str, bytes],
     provenance: Provenance,
     parity: Mapping[str, Parity],
+    metrics: Mapping[str, Any] | None = None,
     replace: bool = False,
 ) -> Artifact:
     """Writes an artifact beside its place, checks it, then moves it there whole.
@@ -206,7 +215,7 @@ def write_artifact(
     check_free(path, replace)
     path.parent.mkdir(parents=True, exist_ok=True)
     hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
-    manifest = Manifest(name, spec, hashes, provenance, parity)
+    manifest = Manifest(name, spec, hashes, provenance, parity, metrics or {})
     unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         unfinished.chmod(0o755)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from export.artifact import export_checkpoint
+from generator.artifact import CPU_ONNX, MANIFEST, Artifact
 from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
@@ -39,6 +42,26 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export_checkpoint(untrained(GREY, "grey"), folder / "grey")
     export_checkpoint(untrained(RGB, "rgb"), folder / "rgb")
     return folder
+
+
+def of_an_earlier_version(path: Path, copy: Path) -> Path:
+    """A copy of an artifact as it was before there were graphs for CPUs."""
+    artifact = Artifact.open(path)
+    manifest = artifact.manifest
+    kept = {name: sha256 for name, sha256 in manifest.files.items() if name != CPU_ONNX}
+    engine, parity = next(iter(manifest.parity.items()))
+    fields = replace(manifest, files=kept, parity={engine: parity}).to_json()
+    del fields["parity"][engine]["reference"]
+    copy.mkdir(parents=True)
+    for name in kept:
+        (copy / name).write_bytes((artifact.path / name).read_bytes())
+    (copy / MANIFEST).write_text(json.dumps(fields))
+    return copy
+
+
+@pytest.fixture(scope="session")
+def grey_of_an_earlier_version(grey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return of_an_earlier_version(grey, tmp_path_factory.mktemp("earlier") / "grey")
 
 
 @pytest.fixture(scope="session")

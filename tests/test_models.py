@@ -30,6 +30,15 @@ def test_fashion_makes_different_images_of_each_class() -> None:
     assert len(np.unique(images.reshape(100, -1), axis=0)) == 100
 
 
+def test_an_image_of_fashion_does_not_depend_on_its_batch() -> None:
+    fashion = Generator.open(FASHION)
+    labels, seeds = [n % 10 for n in range(64)], range(64)
+    together = fashion.images(labels, seeds)
+    for size in (1, 2, 3, 5, 8, 16):
+        parts = [fashion.images(labels[i : i + size], seeds[i : i + size]) for i in range(0, 64, size)]
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
 def test_the_readme_tells_what_the_manifest_says() -> None:
     manifest, readme = Artifact.open(FASHION).manifest, (FASHION.parents[1] / "README.md").read_text()
     result = manifest.metrics["gan_test"]

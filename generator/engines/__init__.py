@@ -20,7 +20,10 @@ class Engine(Protocol):
 
     @property
     def key(self) -> str:
-        """Runtime, precision, device kind, instruction set: the same key gives the same pixels."""
+        """Runtime, precision, device kind, form of the graph, instruction set.
+
+        The same key gives the same pixels.
+        """
 
     @property
     def choice(self) -> str:

@@ -16,12 +16,16 @@ from generator.spec import CLASS_VECTOR, IMAGES, LATENT
 
 
 class OnnxruntimeEngine:
-    """An onnxruntime session on the CPU; an image's pixels do not depend on its batch."""
+    """An onnxruntime session on the CPU; an image's pixels do not depend on its batch.
+
+    It takes the artifact's graph for CPUs, or where there is none the graph that every runtime takes.
+    """
 
     best_batch = 16
 
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         """Raises EngineError for a graph that cannot be loaded or is not a generator's."""
+        file = artifact.cpu_onnx_file or artifact.onnx_file
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or os.cpu_count() or 1
         options.inter_op_num_threads = 1
@@ -31,20 +35,25 @@ class OnnxruntimeEngine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                artifact.onnx_file.read_bytes(), options, providers=["CPUExecutionProvider"]
+                file.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's own exceptions have no common base
-            raise EngineError(f"onnxruntime cannot load {artifact.onnx_file}: {error}") from error
+            raise EngineError(f"onnxruntime cannot load {file}: {error}") from error
         names = {tensor.name for tensor in self._session.get_inputs()} | {
             tensor.name for tensor in self._session.get_outputs()
         }
         if names != {LATENT, CLASS_VECTOR, IMAGES}:
             raise EngineError(
-                f"{artifact.onnx_file} has the tensors {sorted(names)}, not {LATENT}, {CLASS_VECTOR} "
+                f"{file} has the tensors {sorted(names)}, not {LATENT}, {CLASS_VECTOR} "
                 f"and {IMAGES}: it is not a generator's graph"
             )
-        self.key = f"onnxruntime-{onnxruntime.__version__}-fp32-cpu-{instruction_set()}"
-        self.choice = "onnxruntime on the CPU: the engine that runs everywhere"
+        form = "-polyphase" if artifact.cpu_onnx_file else ""
+        self.key = f"onnxruntime-{onnxruntime.__version__}-fp32-cpu{form}-{instruction_set()}"
+        self.choice = f"onnxruntime on the CPU, the engine that runs everywhere, with {file.name}" + (
+            ", the form of the graph that CPUs run fastest"
+            if artifact.cpu_onnx_file
+            else "; `python -m export complete` adds the form of the graph that CPUs run faster"
+        )
 
     def generate(self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]) -> Pixels:
         try:

@@ -25,12 +25,27 @@ def test_images_are_finished_pixels_in_the_datas_size(generator: Generator, rgb:
     assert Generator.open(rgb).images(["dog"], [1]).shape == (1, 16, 16, 3)
 
 
-def test_an_image_does_not_depend_on_its_batch(generator: Generator) -> None:
-    labels, seeds = [n % 3 for n in range(150)], range(150)
+@pytest.mark.parametrize("model", ["grey", "rgb", "grey_of_an_earlier_version"])
+def test_an_image_does_not_depend_on_its_batch(model: str, request: pytest.FixtureRequest) -> None:
+    generator = Generator.open(request.getfixturevalue(model))
+    labels, seeds = [n % generator.spec.num_classes for n in range(150)], range(150)
     together = generator.images(labels, seeds)
-    for size in (1, 2, 3, 5, 8, 64):
+    for size in (1, 2, 3, 5, 8, 16, 64):
         parts = [generator.images(labels[i : i + size], seeds[i : i + size]) for i in range(0, 150, size)]
         np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
+def test_the_graph_for_cpus_makes_what_the_other_makes_under_a_key_of_its_own(
+    generator: Generator, grey_of_an_earlier_version: Path
+) -> None:
+    other = Generator.open(grey_of_an_earlier_version)
+    assert other.artifact.cpu_onnx_file is None
+    assert "with generator.onnx" in other.engine.choice
+    assert "with generator.cpu.onnx" in generator.engine.choice
+    assert other.engine.key != generator.engine.key
+    labels, seeds = [n % 3 for n in range(64)], range(64)
+    steps = generator.images(labels, seeds).astype(int) - other.images(labels, seeds)
+    assert np.abs(steps).max() <= 1
 
 
 def test_label_seed_and_truncation_each_change_the_image(generator: Generator) -> None:
