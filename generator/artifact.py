@@ -132,6 +132,7 @@ class Artifact:
 
     path: Path
     manifest: Manifest
+    opened_by: Path  # where it was asked for: a symlink, perhaps, that points elsewhere by now
 
     @property
     def spec(self) -> GeneratorSpec:
@@ -174,7 +175,7 @@ class Artifact:
                     f"{member} was changed: its sha256 is {found[:SHORT_DIGEST]}..., the manifest says "
                     f"{expected[:SHORT_DIGEST]}...; export the generator again"
                 )
-        return cls(folder, manifest)
+        return cls(folder, manifest, Path(path))
 
     def record_metrics(self, metrics: Mapping[str, Any]) -> Artifact:
         """Adds measurements to the manifest, in place and at once; the digest stays."""

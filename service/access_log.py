@@ -48,6 +48,8 @@ class AccessLog:
         """Writes what waits."""
         self._closing.set()
         self._thread.join()
+        if self._file is not sys.stdout.buffer:
+            self._file.close()
 
     def _run(self) -> None:
         while not self._closing.wait(EVERY_S):

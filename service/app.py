@@ -15,7 +15,7 @@ from service.access_log import AccessLog
 from service.errors import MethodNotAllowed, NotFound, Problem
 from service.http import ASGIApp, Disconnected, Receive, Scope, Send, send_problem
 from service.keys import Keys
-from service.metrics import GONE_CLIENT, OTHER
+from service.metrics import GONE_CLIENT
 from service.models import Models
 from service.routes import ROUTES, Route, match
 
@@ -59,7 +59,7 @@ class App:
         finally:
             seconds = time.perf_counter() - began
             if self._models.ready:
-                self._models.metrics.request(pattern or OTHER, status, seconds)
+                self._models.metrics.request(pattern, status, seconds)
             if self._access_log is not None:
                 self._access_log.add(scope, status, seconds)
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import mmap
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 VARIABLE = "_MINTAGE_BOARD"  # the environment variable by which workers find the table
-PID, READY, VERSION = range(3)  # columns; the numbers of metrics follow
+PID, READY, VERSION, BEAT = range(4)  # columns; the numbers of metrics follow
 STATUS_COLUMNS = 8
+HUNG_S = 3.0  # a worker whose event loop has not turned for so long does not answer
 FAILED = -1.0  # in READY: the worker could not start
 DOUBLE = 8  # bytes
 
@@ -49,7 +53,9 @@ class Board:
     @classmethod
     def alone(cls, models: Sequence[str], columns: int) -> Board:
         """For a process without others: a table nobody else sees."""
-        return cls(mmap.mmap(-1, (STATUS_COLUMNS + columns) * DOUBLE), models, 1, 0)
+        board = cls(mmap.mmap(-1, (STATUS_COLUMNS + columns) * DOUBLE), models, 1, 0)
+        board.row[BEAT] = math.inf  # nobody is there to see it hang
+        return board
 
     @classmethod
     def create(cls, models: Sequence[str], workers: int, columns: int) -> Board:
@@ -79,17 +85,20 @@ class Board:
         """Writes this worker's state; `version` below 2^53."""
         self.row[READY], self.row[VERSION], self.row[PID] = float(ready), float(version), float(os.getpid())
 
+    def beat(self) -> None:
+        """Tells that this worker's event loop turns; to be called every second."""
+        self.row[BEAT] = time.monotonic()
+
     def tell_failed(self) -> None:
         self.row[PID], self.row[READY] = float(os.getpid()), FAILED
 
     def statuses(self) -> list[WorkerStatus]:
-        """All workers; one whose process is gone is not ready, whatever it told before."""
+        """All workers; one that is gone or hangs is not ready, whatever it told before."""
         found = []
         for row in self.all[:, :STATUS_COLUMNS].tolist():
             pid = int(row[PID])
-            found.append(
-                WorkerStatus(pid, row[READY] == 1 and _is_alive(pid), row[READY] == FAILED, int(row[VERSION]))
-            )
+            ready = row[READY] == 1 and time.monotonic() - row[BEAT] < HUNG_S and _is_alive(pid)
+            found.append(WorkerStatus(pid, ready, row[READY] == FAILED, int(row[VERSION])))
         return found
 
     def numbers(self) -> npt.NDArray[np.float64]:
@@ -99,10 +108,8 @@ class Board:
 
 
 def _is_alive(pid: int) -> bool:
+    """Whether there is such a process, and not only its remains, which wait to be looked at."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return pid > 0 and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        pass
-    return pid > 0

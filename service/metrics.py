@@ -45,7 +45,7 @@ class Counter:
     def collect(self, numbers: npt.NDArray[np.float64]) -> Metric:
         family = self.family(self.name, self.text, labels=list(self.labels))
         for key, place in self.places.items():
-            if numbers[place] or not self.labels:
+            if numbers[place] or self.family is GaugeMetricFamily:
                 family.add_metric(key, numbers[place])
         return family
 
@@ -130,10 +130,12 @@ class Metrics(Collector):
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One reply; `route` as the path's pattern, anything else counts as "other"."""
-        row, requests = self._board.row, self._requests.places
+        row, requests, seen = self._board.row, self._requests.places, self._latency.places
+        if route not in seen:
+            route = OTHER
         place = requests.get((route, str(status)))
         row[STATUS_COLUMNS + (requests[route, OTHER] if place is None else place)] += 1
-        self._latency.add(row, self._latency.places[route], seconds)
+        self._latency.add(row, seen[route], seconds)
 
     def made(self, model: str, images: int, queue_s: float, engine_s: float) -> None:
         row = self._board.row

@@ -92,13 +92,14 @@ class Mintage:
                 board.tell_failed()
             raise SystemExit(f"mintage cannot start: {error}") from error
         end_when_an_engine_hangs(models, settings.engine_timeout_s)
+        self.background = [asyncio.create_task(_beat(models.board))]
         if settings.reload_s:
-            self.reloading = asyncio.create_task(Reloader(models).run(settings.reload_s))
+            self.background.append(asyncio.create_task(Reloader(models).run(settings.reload_s)))
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        if settings.reload_s:
-            self.reloading.cancel()
+        for task in self.background:
+            task.cancel()
         await models.close()
         if access_log is not None:
             access_log.close()
@@ -127,6 +128,12 @@ class Mintage:
             kind = InvalidArgument if problem.status < 429 else ServiceUnavailable
             raise kind(problem.detail) from None
         return await asyncio.to_thread(_sheet, made.images, scale)
+
+
+async def _beat(board: Board) -> None:
+    while True:
+        board.beat()
+        await asyncio.sleep(1)
 
 
 def _sheet(images: Pixels, scale: int) -> Image.Image:

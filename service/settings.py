@@ -69,6 +69,11 @@ class Settings(BaseSettings):
     tracing: bool = False
     """Sends OpenTelemetry traces, as the OTEL_* variables say."""
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether requests need an API key."""
+        return bool(self.api_keys or self.api_keys_file)
+
 
 def load_settings() -> Settings:
     """The settings of this process's environment; ends the program with the reason where one is wrong."""

@@ -15,10 +15,10 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from generator.artifact import SHORT_DIGEST
+from generator.artifact import SHORT_DIGEST, Artifact, ArtifactError
 from generator.latents import MAX_SEED
 from service.encoding import ENCODING_VERSION, MEDIA_TYPES, Rendering
-from service.errors import Gone, InvalidField, NotFound
+from service.errors import Gone, InvalidField, NotFound, Unready
 from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, send_reply
 from service.models import Models, ServedModel
 from service.requests import Format, ImagesRequest, WorkItem, images_request, work_item
@@ -26,7 +26,7 @@ from service.routes.images import make
 
 SUFFIXES: dict[str, Format] = {"png": "png", "webp": "webp", "jpg": "jpeg"}
 PARAMETERS = ("truncation", "scale", "quality", "mix", "latent")
-FOR_EVER = b"public, max-age=31536000, immutable"
+FOR_EVER = b"max-age=31536000, immutable"
 ASK_AGAIN = b"no-cache"
 
 
@@ -41,7 +41,8 @@ async def get_image(models: Models, scope: Scope, receive: Receive, send: Send) 
     item = work_item(request, model.spec, settings)
     rendering = Rendering(SUFFIXES[suffix], request.scale, request.quality)
     tag = _entity_tag(model, item, rendering)
-    caching = [(b"etag", tag.encode()), (b"cache-control", FOR_EVER if pinned else ASK_AGAIN)]
+    whose = b"private, " if settings.is_closed else b"public, "
+    caching = [(b"etag", tag.encode()), (b"cache-control", whose + FOR_EVER if pinned else ASK_AGAIN)]
     if _has(header(scope, b"if-none-match"), tag):
         await send_reply(send, 304, None, b"", caching)
         return
@@ -51,12 +52,22 @@ async def get_image(models: Models, scope: Scope, receive: Receive, send: Send) 
 
 
 def _model(models: Models, text: str) -> tuple[ServedModel, bool]:
-    """The model of a link, and whether the link pins its version. Raises NotFound, Gone."""
+    """The model of a link, and whether the link pins its version. Raises NotFound, Gone, Unready."""
     name, at, digest = text.partition("@")
     model = models.find(name)
     if at and digest != model.artifact.manifest.digest[:SHORT_DIGEST]:
+        if digest == _digest_on_disk(model):
+            raise Unready(f"{text} is being loaded: ask again in a second")
         raise Gone(f"{text} is no longer served: {model.id} is, and makes other images")
     return model, bool(at)
+
+
+def _digest_on_disk(model: ServedModel) -> str:
+    """Of a version that this worker has not switched to yet, where another may have."""
+    try:
+        return Artifact.open(model.artifact.opened_by).manifest.digest[:SHORT_DIGEST]
+    except ArtifactError:
+        return ""
 
 
 def _query(scope: Scope) -> dict[str, str]:
