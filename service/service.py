@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from typing import Annotated
 
@@ -91,6 +92,8 @@ class Mintage:
             if board is not None:
                 board.tell_failed()
             raise SystemExit(f"mintage cannot start: {error}") from error
+        gc.collect()
+        gc.freeze()  # what has been imported stays: the collector need not look at it again and again
         end_when_an_engine_hangs(models, settings.engine_timeout_s)
         self.background = [asyncio.create_task(_beat(models.board))]
         if settings.reload_s:

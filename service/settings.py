@@ -18,6 +18,12 @@ def _words(text: object) -> object:
     return tuple(word.strip() for word in text.split(",") if word.strip()) if isinstance(text, str) else text
 
 
+def _default_workers() -> int:
+    """An engine with a thread for each core gains less than a worker for each core does."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, cores)
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -30,8 +36,8 @@ class Settings(BaseSettings):
     """A generator's folder, or a folder of them."""
     default_model: str | None = None
     """Which model answers a request that names none; None means the first by name."""
-    workers: int = Field(default=1, ge=1, le=64)
-    """Processes that share the port; each has its own queue and engine."""
+    workers: int = Field(default_factory=_default_workers, ge=1, le=64)
+    """Processes that share the port, each with its own queue and engine; one a core, up to eight."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of a worker's engine; None means its share of the cores."""
     max_batch: int | None = Field(default=None, ge=2, le=1024)

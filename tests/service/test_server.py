@@ -39,6 +39,7 @@ def environment(home: Path, **settings: object) -> dict[str, str]:
         "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "True",
         "PYTHONPATH": str(without_torch),
+        "MINTAGE_WORKERS": "1",
         **extra,
     }
 
