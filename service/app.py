@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
+from service.dialects import send_error
 from service.errors import MethodNotAllowed, NotFound, Problem
-from service.http import ASGIApp, Disconnected, Receive, Scope, Send, send_problem
+from service.http import ASGIApp, Disconnected, Receive, Scope, Send
 from service.models import Models
-from service.routes import documentation, health, images, permalinks
+from service.routes import documentation, health, images, inference, permalinks
 from service.routes import models as model_routes
 
 Route = Callable[[Models, Scope, Receive, Send], Awaitable[None]]
@@ -22,6 +23,18 @@ ROUTES: dict[str, dict[str, Route]] = {
     "/v1/images/{model}/{label}/{file}": {"GET": permalinks.get_image},
     "/v1/models": {"GET": model_routes.list_models},
     "/v1/models/{model}": {"GET": model_routes.show_model},
+    "/v2": {"GET": inference.server},
+    "/v2/health/live": {"GET": inference.live},
+    "/v2/health/ready": {"GET": inference.ready},
+    "/v2/repository/index": {"POST": inference.repository_index},
+    "/v2/models/{model}": {"GET": inference.model_metadata},
+    "/v2/models/{model}/ready": {"GET": inference.model_ready},
+    "/v2/models/{model}/config": {"GET": inference.model_config},
+    "/v2/models/{model}/infer": {"POST": inference.infer},
+    "/v2/models/{model}/versions/{version}": {"GET": inference.model_metadata},
+    "/v2/models/{model}/versions/{version}/ready": {"GET": inference.model_ready},
+    "/v2/models/{model}/versions/{version}/config": {"GET": inference.model_config},
+    "/v2/models/{model}/versions/{version}/infer": {"POST": inference.infer},
     "/livez": {"GET": health.livez},
     "/readyz": {"GET": health.readyz},
     "/": {"GET": documentation.to_docs},
@@ -52,14 +65,13 @@ class App:
             route = find_route(scope)
             await route(self._models, scope, receive, send)
         except Problem as problem:
-            await send_problem(send, problem)
+            await send_error(send, scope["path"], problem)
         except Disconnected:
             pass
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            await send_problem(
-                send, Problem("the server failed on this request; its log says how. Send it again")
-            )
+            failure = Problem("the server failed on this request; its log says how. Send it again")
+            await send_error(send, scope["path"], failure)
 
 
 def find_route(scope: Scope) -> Route:

@@ -10,6 +10,7 @@ from service import VERSION
 from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_JSON
 from service.models import Models
+from service.openapi_protocols import COMPONENTS, inference_paths
 from service.requests import ImagesRequest
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
@@ -22,6 +23,7 @@ def openapi(models: Models) -> dict[str, Any]:
     (schema,), components = msgspec.json.schema_components(
         [ImagesRequest], ref_template="#/components/schemas/{name}"
     )
+    components |= COMPONENTS
     components["Problem"] = {
         "type": "object",
         "required": ["type", "title", "status", "detail"],
@@ -75,6 +77,7 @@ def openapi(models: Models) -> dict[str, Any]:
                     "model",
                 )
             },
+            **inference_paths(name),
             "/livez": {"get": _get("health", "Is the process up?", _json({"type": "object"}))},
             "/readyz": {"get": _get("health", "Can it answer?", _json({"type": "object"})) | _unready()},
         },

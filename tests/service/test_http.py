@@ -212,6 +212,12 @@ def test_the_documentation_describes_every_route_and_needs_no_internet(run: Call
         examples = document["paths"]["/v1/images"]["post"]["requestBody"]["content"]["application/json"]
         for example in examples["examples"].values():
             assert (await post(client, **example["value"])).status_code == 200
+        for route, path in [
+            ("/v2/models/{model}/infer", "/v2/models/grey.by_label/infer"),
+        ]:
+            body = document["paths"][route]["post"]["requestBody"]["content"]["application/json"]
+            for example in body["examples"].values():
+                assert (await client.post(path, json=example["value"])).status_code == 200
 
     run(scenario)
 
