@@ -13,13 +13,14 @@ from service.dialects import send_error
 from service.errors import MethodNotAllowed, NotFound, Problem
 from service.http import ASGIApp, Disconnected, Receive, Scope, Send
 from service.models import Models
-from service.routes import documentation, health, images, inference, permalinks
+from service.routes import documentation, health, images, inference, openai, permalinks
 from service.routes import models as model_routes
 
 Route = Callable[[Models, Scope, Receive, Send], Awaitable[None]]
 
 ROUTES: dict[str, dict[str, Route]] = {
     "/v1/images": {"POST": images.post_images},
+    "/v1/images/generations": {"POST": openai.post_generations},
     "/v1/images/{model}/{label}/{file}": {"GET": permalinks.get_image},
     "/v1/models": {"GET": model_routes.list_models},
     "/v1/models/{model}": {"GET": model_routes.show_model},

@@ -10,7 +10,8 @@ from service import VERSION
 from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_JSON
 from service.models import Models
-from service.openapi_protocols import COMPONENTS, inference_paths
+from service.openai_requests import GenerationsRequest
+from service.openapi_protocols import COMPONENTS, generations_path, inference_paths
 from service.requests import ImagesRequest
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
@@ -20,8 +21,8 @@ _WHOLE_HEADER = {"schema": {"type": "integer", "minimum": 0}}
 
 def openapi(models: Models) -> dict[str, Any]:
     """The whole document; its examples are requests that the served models answer."""
-    (schema,), components = msgspec.json.schema_components(
-        [ImagesRequest], ref_template="#/components/schemas/{name}"
+    (schema, generations), components = msgspec.json.schema_components(
+        [ImagesRequest, GenerationsRequest], ref_template="#/components/schemas/{name}"
     )
     components |= COMPONENTS
     components["Problem"] = {
@@ -67,6 +68,7 @@ def openapi(models: Models) -> dict[str, Any]:
         },
         "paths": {
             "/v1/images": {"post": _post_images(schema, name)},
+            "/v1/images/generations": {"post": generations_path(generations, str(name))},
             "/v1/images/{model}/{label}/{file}": {"get": _get_image()},
             "/v1/models": {"get": _get("models", "The models that are served", _json({"type": "object"}))},
             "/v1/models/{model}": {

@@ -1,4 +1,4 @@
-"""OpenAPI descriptions of the routes that speak other protocols: Open Inference (/v2)."""
+"""OpenAPI descriptions of the routes that speak other protocols: Open Inference (/v2) and OpenAI's images."""
 
 from __future__ import annotations
 
@@ -58,6 +58,43 @@ COMPONENTS: dict[str, Any] = {
         },
     },
     "InferError": {"type": "object", "required": ["error"], "properties": {"error": _TEXT}},
+    "Generations": {
+        "type": "object",
+        "required": ["created", "data"],
+        "properties": {
+            "created": {"type": "integer"},
+            "data": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["seed", "revised_prompt"],
+                    "properties": {
+                        "b64_json": {"type": "string", "contentEncoding": "base64"},
+                        "url": {"type": "string", "format": "uri"},
+                        "seed": {"type": "integer"},
+                        "revised_prompt": _TEXT,
+                    },
+                },
+            },
+            **dict.fromkeys(("output_format", "size", "background", "model"), _TEXT),
+        },
+    },
+    "OpenAIError": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["message", "type", "param", "code"],
+                "properties": {
+                    "message": _TEXT,
+                    "type": _TEXT,
+                    "param": {"type": ["string", "null"]},
+                    "code": {"type": ["string", "null"]},
+                },
+            }
+        },
+    },
 }
 
 _REFUSALS = {
@@ -122,6 +159,20 @@ def _infer(label: object, path: str) -> dict[str, Any]:
             "content": {JSON: request | {"examples": {"by label": {"value": example}}}, OCTETS: octets},
         },
         "responses": {"200": ok} | _refused("InferError", tuple(_REFUSALS)),
+    }
+
+
+def generations_path(schema: dict[str, Any], prompt: str) -> dict[str, Any]:
+    """OpenAI's images request; `schema` is the one of its body, `prompt` a class of the default model."""
+    request = {"schema": schema, "examples": {"a class": {"value": {"prompt": prompt, "seed": 7}}}}
+    reply = {"schema": {"$ref": "#/components/schemas/Generations"}}
+    return {
+        "operationId": "postGenerations",
+        "tags": ["images"],
+        "summary": "The images request of OpenAI's API, whose prompt is the name of a class",
+        "requestBody": {"required": True, "content": {JSON: request}},
+        "responses": {"200": {"description": "The images, or links to them", "content": {JSON: reply}}}
+        | _refused("OpenAIError", tuple(_REFUSALS)),
     }
 
 
