@@ -12,8 +12,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from service.access_log import AccessLog
+from service.dialects import send_error
 from service.errors import MethodNotAllowed, NotFound, Problem
-from service.http import ASGIApp, Disconnected, Receive, Scope, Send, send_problem
+from service.http import ASGIApp, Disconnected, Receive, Scope, Send
 from service.keys import Keys
 from service.metrics import GONE_CLIENT
 from service.models import Models
@@ -72,14 +73,13 @@ class App:
             route = find_route(pattern, scope)
             await route(self._models, scope, receive, send)
         except Problem as problem:
-            await send_problem(send, problem)
+            await send_error(send, scope["path"], problem)
         except Disconnected:
             pass
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            await send_problem(
-                send, Problem("the server failed on this request; its log says how. Send it again")
-            )
+            failure = Problem("the server failed on this request; its log says how. Send it again")
+            await send_error(send, scope["path"], failure)
 
 
 def find_route(pattern: str, scope: Scope) -> Route:

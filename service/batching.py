@@ -38,7 +38,8 @@ class Made:
 class _Job:
     item: WorkItem
     future: asyncio.Future[Made]
-    submitted: float  # seconds, monotonic, as is `started`
+    submitted: float  # seconds, monotonic, as are `expires` and `started`
+    expires: float
     started: float = 0.0
     taken: int = 0  # images already put into batches
     batch: int = 0
@@ -102,11 +103,12 @@ class MicroBatcher:
         if self._queued and self._is_too_much(item.count, timeout_s):
             raise self._overloaded(item.count)
         loop = asyncio.get_running_loop()
-        job = _Job(item, loop.create_future(), time.monotonic())
+        now = time.monotonic()
+        job = _Job(item, loop.create_future(), now, now + timeout_s)
         (self._small if item.count <= self._small_size else self._large).append(job)
         self._queued += item.count
         self._start(loop)
-        timer = loop.call_later(timeout_s, _expire, job, timeout_s)
+        timer = loop.call_later(timeout_s, _expire, job)
         try:
             return await job.future
         finally:
@@ -225,21 +227,26 @@ class MicroBatcher:
                 job.future.set_exception(error)
 
 
-def _expire(job: _Job, timeout_s: float) -> None:
+def _expire(job: _Job) -> None:
     if not job.future.done():
+        timeout_ms = (job.expires - job.submitted) * 1000
         job.future.set_exception(
             Expired(
-                f"timeout_ms {timeout_s * 1000:.0f} was over before all images were computed: allow "
-                "more time, or send the request again"
+                f"timeout_ms {timeout_ms:.0f} was over before all images were computed: allow more time, "
+                "or send the request again"
             )
         )
 
 
 def _first(queue: deque[_Job]) -> _Job | None:
     """The first job that somebody still waits for; the cancelled and expired ones before it are dropped."""
-    while queue and queue[0].future.done():
+    while queue:
+        job = queue[0]
+        if not job.future.done() and job.expires > time.monotonic():
+            return job
+        _expire(job)
         queue.popleft()
-    return queue[0] if queue else None
+    return None
 
 
 def _made(job: _Job, ready: float) -> Made:

@@ -122,6 +122,14 @@ class Models:
         threads = self.settings.threads or max(1, (os.cpu_count() or 1) // self.settings.workers)
         return ServedModel(artifact, open_engine(artifact, threads), self.settings, self.metrics)
 
+    def check_ready(self) -> None:
+        """Raises Unready until every model of every worker is warm."""
+        statuses = self.board.statuses() if self.ready else []
+        if not statuses:
+            raise Unready(WARMING_UP)
+        if waiting := sum(not status.ready for status in statuses):
+            raise Unready(f"{waiting} of {len(statuses)} workers are starting: ask again in a second")
+
     def switch(self, model: ServedModel) -> ServedModel:
         """Serves this version from now on; the one it replaces, which has its accepted work to finish."""
         before = self._by_name[model.name]

@@ -11,6 +11,8 @@ from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_JSON
 from service.keys import METRICS, OPEN
 from service.models import Models
+from service.openai_requests import GenerationsRequest
+from service.openapi_protocols import COMPONENTS, generations_path, inference_paths
 from service.requests import ImagesRequest
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
@@ -28,9 +30,10 @@ _WHOLE_HEADER = {"schema": {"type": "integer", "minimum": 0}}
 
 def openapi(models: Models) -> dict[str, Any]:
     """The whole document; its examples are requests that the served models answer."""
-    (schema,), components = msgspec.json.schema_components(
-        [ImagesRequest], ref_template="#/components/schemas/{name}"
+    (schema, generations), components = msgspec.json.schema_components(
+        [ImagesRequest, GenerationsRequest], ref_template="#/components/schemas/{name}"
     )
+    components |= COMPONENTS
     components["Problem"] = {
         "type": "object",
         "required": ["type", "title", "status", "detail"],
@@ -74,6 +77,7 @@ def openapi(models: Models) -> dict[str, Any]:
         },
         "paths": {
             "/v1/images": {"post": _post_images(schema, name)},
+            "/v1/images/generations": {"post": generations_path(generations, str(name))},
             "/v1/images/{model}/{label}/{file}": {"get": _get_image()},
             "/v1/models": {"get": _get("models", "The models that are served", _json({"type": "object"}))},
             "/v1/models/{model}": {
@@ -84,6 +88,7 @@ def openapi(models: Models) -> dict[str, Any]:
                     "model",
                 )
             },
+            **inference_paths(name),
             "/livez": {"get": _get("health", "Is the process up?", _json({"type": "object"}))},
             "/readyz": {"get": _get("health", "Can it answer?", _json({"type": "object"})) | _unready()},
             "/metrics": {"get": _get("health", "All workers' numbers, for Prometheus", _text())},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args
 
@@ -72,10 +72,10 @@ _decoder = msgspec.json.Decoder(ImagesRequest)
 class WorkItem:
     """Images to make. Whoever builds one has checked it: nothing in it can fail an engine call."""
 
-    class_vector: npt.NDArray[np.float32]  # [num_classes]
+    class_vector: npt.NDArray[np.float32]  # [num_classes], or [count, num_classes]: one for each image
     seeds: tuple[int, ...] = ()  # one for each image; empty where latents are given
     latent: npt.NDArray[np.float32] | None = None  # [count, latent_dim]
-    truncation: float | None = None
+    truncation: float | tuple[float, ...] | None = None  # of all images, or one for each; None is off
 
     @property
     def count(self) -> int:
@@ -84,9 +84,22 @@ class WorkItem:
 
     def rows(self, start: int, stop: int) -> WorkItem:
         """The item of the images from `start` to before `stop`."""
+        part: dict[str, Any] = {}
+        if self.class_vector.ndim == 2:
+            part["class_vector"] = self.class_vector[start:stop]
+        if isinstance(self.truncation, tuple):
+            part["truncation"] = self.truncation[start:stop]
         if self.latent is not None:
-            return replace(self, latent=self.latent[start:stop])
-        return replace(self, seeds=self.seeds[start:stop])
+            return replace(self, latent=self.latent[start:stop], **part)
+        return replace(self, seeds=self.seeds[start:stop], **part)
+
+    def bounds(self) -> Sequence[float | None]:
+        """The truncation of each image."""
+        return self.truncation if isinstance(self.truncation, tuple) else [self.truncation] * self.count
+
+    def class_vectors(self) -> npt.NDArray[np.float32]:
+        """The class vector of each image, float32 [count, num_classes]."""
+        return np.broadcast_to(self.class_vector, (self.count, self.class_vector.shape[-1]))
 
 
 def images_request(fields: dict[str, Any], strict: bool = True) -> ImagesRequest:
@@ -102,7 +115,7 @@ def parse_images_request(body: bytes) -> ImagesRequest:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise invalid_field(error, _plain(body)) from None
+        raise invalid_field(error, plain(body)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(
             f'the body is not valid JSON: {error}. Send an object such as {{"label": 0}}'
@@ -134,9 +147,12 @@ def batch_inputs(
     seeds = [seed for item in seeded for seed in item.seeds]
     bounds: list[float | None] | None = None
     if any(item.truncation is not None for item in seeded):
-        bounds = [item.truncation for item in seeded for _ in item.seeds]
+        bounds = [bound for item in seeded for bound in item.bounds()]
     drawn = latents(seeds, spec.latent_dim, bounds, spec.noise) if seeds else None
-    class_vector = np.repeat([item.class_vector for item in items], [i.count for i in items], axis=0)
+    if any(item.class_vector.ndim == 2 for item in items):
+        class_vector = np.concatenate([item.class_vectors() for item in items])
+    else:
+        class_vector = np.repeat([item.class_vector for item in items], [i.count for i in items], axis=0)
     if drawn is not None and len(seeded) == len(items):
         return drawn, class_vector
     parts, used = [], 0
@@ -218,20 +234,25 @@ ALLOWED = {
 }
 
 
-def invalid_field(error: msgspec.ValidationError, given: Any) -> InvalidField:
-    """The problem behind msgspec's message, such as "Expected `int`, got `str` - at `$.n`"."""
+def invalid_field(
+    error: msgspec.ValidationError, given: Any, allowed: Mapping[str, str] = ALLOWED
+) -> InvalidField:
+    """The problem behind msgspec's message, such as "Expected `int`, got `str` - at `$.n`".
+
+    `allowed` has the values that each field of the request may have.
+    """
     message, _, path = str(error).partition(" - at `$")
     field = re.split(r"[.\[]", path.strip("`.") + ".")[0]
     if message.startswith("Object contains unknown field"):
         field = message.split("`")[1]
-        return InvalidField(field, f"unknown field {field!r}: allowed are {', '.join(ALLOWED)}")
-    if field not in ALLOWED:
+        return InvalidField(field, f"unknown field {field!r}: allowed are {', '.join(allowed)}")
+    if field not in allowed:
         return InvalidField(field, f"the body is not an object: {message[0].lower()}{message[1:]}")
     found = f" {reprlib.repr(given[field])}" if isinstance(given, dict) and field in given else ""
-    return InvalidField(field, f"{field}{found}: allowed is {ALLOWED[field]}")
+    return InvalidField(field, f"{field}{found}: allowed is {allowed[field]}")
 
 
-def _plain(body: bytes) -> Any:
+def plain(body: bytes) -> Any:
     """The JSON of a body for an error message; None where it cannot be read."""
     try:
         return msgspec.json.decode(body)

@@ -6,15 +6,28 @@ from collections.abc import Awaitable, Callable
 
 from service.http import Receive, Scope, Send
 from service.models import Models
-from service.routes import documentation, health, images, metrics, models, permalinks
+from service.routes import documentation, health, images, inference, metrics, models, openai, permalinks
 
 Route = Callable[[Models, Scope, Receive, Send], Awaitable[None]]
 
 ROUTES: dict[str, dict[str, Route]] = {
     "/v1/images": {"POST": images.post_images},
+    "/v1/images/generations": {"POST": openai.post_generations},
     "/v1/images/{model}/{label}/{file}": {"GET": permalinks.get_image},
     "/v1/models": {"GET": models.list_models},
     "/v1/models/{model}": {"GET": models.show_model},
+    "/v2": {"GET": inference.server},
+    "/v2/health/live": {"GET": inference.live},
+    "/v2/health/ready": {"GET": inference.ready},
+    "/v2/repository/index": {"POST": inference.repository_index},
+    "/v2/models/{model}": {"GET": inference.model_metadata},
+    "/v2/models/{model}/ready": {"GET": inference.model_ready},
+    "/v2/models/{model}/config": {"GET": inference.model_config},
+    "/v2/models/{model}/infer": {"POST": inference.infer},
+    "/v2/models/{model}/versions/{version}": {"GET": inference.model_metadata},
+    "/v2/models/{model}/versions/{version}/ready": {"GET": inference.model_ready},
+    "/v2/models/{model}/versions/{version}/config": {"GET": inference.model_config},
+    "/v2/models/{model}/versions/{version}/infer": {"POST": inference.infer},
     "/livez": {"GET": health.livez},
     "/readyz": {"GET": health.readyz},
     "/metrics": {"GET": metrics.get_metrics},

@@ -31,7 +31,7 @@ LOSSY = ("jpeg", "webp")
 async def post_images(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers one request. Raises Problem."""
     settings = models.settings
-    _check_content_type(header(scope, b"content-type"))
+    check_content_type(scope)
     body = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s)
     request = parse_images_request(body)
     rendering = Rendering(
@@ -81,8 +81,9 @@ def _timeout_s(request: ImagesRequest, settings: Settings) -> float:
     return min(request.timeout_ms or settings.timeout_ms, settings.timeout_ms) / 1000
 
 
-def _check_content_type(content_type: str | None) -> None:
-    media_type = (content_type or JSON).split(";")[0].strip().lower()
+def check_content_type(scope: Scope) -> None:
+    """Raises UnsupportedMediaType for a body that is said to be something else than JSON."""
+    media_type = (header(scope, b"content-type") or JSON).split(";")[0].strip().lower()
     if media_type != JSON:
         raise UnsupportedMediaType(f"content-type {media_type!r}: send the request as {JSON}")
 

@@ -31,7 +31,7 @@ def run(models_folder: Path) -> Callable[..., None]:
 
     def run_scenario(scenario: Scenario, **settings: Any) -> None:
         async def with_client() -> None:
-            chosen = Settings(models=models_folder, **settings)
+            chosen = Settings(**{"models": models_folder, "workers": 1, **settings})
             models = Models(chosen)
             models.start(tuple(ROUTES))
             app = in_front(App(models, nothing_behind, frozenset(), Keys(chosen)), chosen)

@@ -186,7 +186,7 @@ def test_health_is_told(run: Callable[..., None]) -> None:
 
 def test_before_the_models_are_warm_the_service_is_alive_but_not_ready(models_folder: Path) -> None:
     async def scenario() -> None:
-        settings = Settings(models=models_folder)
+        settings = Settings(models=models_folder, workers=1)
         transport = httpx.ASGITransport(App(Models(settings), nothing_behind, frozenset(), Keys(settings)))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             assert (await client.get("/livez")).status_code == 200
@@ -213,6 +213,13 @@ def test_the_documentation_describes_every_route_and_needs_no_internet(run: Call
         examples = document["paths"]["/v1/images"]["post"]["requestBody"]["content"]["application/json"]
         for example in examples["examples"].values():
             assert (await post(client, **example["value"])).status_code == 200
+        for route, path in [
+            ("/v1/images/generations", "/v1/images/generations"),
+            ("/v2/models/{model}/infer", "/v2/models/grey.by_label/infer"),
+        ]:
+            body = document["paths"][route]["post"]["requestBody"]["content"]["application/json"]
+            for example in body["examples"].values():
+                assert (await client.post(path, json=example["value"])).status_code == 200
 
     run(scenario)
 

@@ -46,7 +46,7 @@ def link(versions: tuple[Path, Path], tmp_path: Path) -> Path:
 
 def in_service(link: Path, scenario: Scenario) -> None:
     async def main() -> None:
-        settings = Settings(models=link.parent)
+        settings = Settings(models=link.parent, workers=1)
         models = Models(settings)
         models.start()
         transport = httpx.ASGITransport(App(models, nothing_behind, frozenset(), Keys(settings)))

@@ -70,6 +70,23 @@ def test_rows_of_an_item_are_its_part() -> None:
     assert part.latent.tolist() == [[0, 0, 0, 0, 0]]
 
 
+def test_images_of_one_item_may_have_a_class_vector_and_a_truncation_each() -> None:
+    vectors = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0, 0.5]], np.float32)
+    each = WorkItem(vectors, (5, 6, 7), truncation=(0.4, 1.0, 8.0))
+    given = WorkItem(vectors[:2], latent=np.array([LATENT, LATENT], np.float32))
+    items = [made_of(label=2, seed=9, n=2), each, given]
+    latent, class_vector = batch_inputs(items, GREY)
+    np.testing.assert_array_equal(class_vector, [[0, 0, 1]] * 2 + vectors.tolist() + vectors[:2].tolist())
+    np.testing.assert_array_equal(latent[:2], latents([9, 10], 5))
+    np.testing.assert_array_equal(latent[2:5], latents([5, 6, 7], 5, [0.4, 1.0, 8.0]))
+    np.testing.assert_array_equal(latent[5:], np.array([LATENT] * 2, np.float32))
+    parts = [*(each.rows(n, n + 1) for n in range(3)), given.rows(0, 1), given.rows(1, 2)]
+    in_parts = batch_inputs([items[0], *parts], GREY)
+    np.testing.assert_array_equal(in_parts[0], latent)
+    np.testing.assert_array_equal(in_parts[1], class_vector)
+    assert latent.dtype == class_vector.dtype == np.float32
+
+
 SEEDS = "allowed is whole numbers from 0 to 4294967295"
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({}, "label", "give either label"),

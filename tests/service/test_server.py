@@ -143,7 +143,7 @@ def test_a_hundred_wrong_requests_are_refused_and_the_server_goes_on(server: str
     paths = [
         "/v1",
         "/v1/image",
-        "/v2/models",
+        "/v3/models",
         "/etc/passwd",
         "/v1//images",
         "/v1/images/",
