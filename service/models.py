@@ -22,7 +22,6 @@ from service.metrics import Metrics
 from service.requests import WorkItem, batch_inputs
 from service.settings import Settings
 
-SHORT_CALL_S = 0.005  # an engine call this short runs on the event loop
 WARMING_UP = "models are still warming up: ask again in a second"
 
 
@@ -41,7 +40,7 @@ class ServedModel:
             self.max_batch,
             max(1, settings.max_queue // settings.workers),
             images_per_s,
-            SHORT_CALL_S,
+            settings.short_call_ms / 1000,
         )
 
     async def make(self, item: WorkItem, timeout_s: float) -> Made:
