@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from benchmarks.questions import Question
 ROOT = Path(__file__).resolve().parent.parent  # servers run in the checkout
 START_TIMEOUT_S = 120.0
 END_TIMEOUT_S = 20.0
+ORPHAN_TIMEOUT_S = 1.0  # for workers, once the process that started them has ended
 POLL_S = 0.01
 
 
@@ -143,7 +144,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    _, left = psutil.wait_procs(processes, timeout=5)
+    _, left = psutil.wait_procs(processes, timeout=ORPHAN_TIMEOUT_S)
     for survivor in left:
-        survivor.kill()
-    psutil.wait_procs(left, timeout=5)
+        with suppress(psutil.NoSuchProcess):
+            survivor.kill()
+    psutil.wait_procs(left, timeout=ORPHAN_TIMEOUT_S)
