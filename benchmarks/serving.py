@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from benchmarks.tuning import ENCODERS, tuned
 from generator import Generator
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
+SEARCH_S = 2  # for each batch, to find the best
 MEMORY_AFTER = (10_000, 100_000)  # requests
 MEMORY_CONNECTIONS = 16
 
@@ -69,7 +71,7 @@ def arrays(generator: Generator, run: Run) -> list[Row]:
 
 def pngs(generator: Generator, run: Run) -> list[Row]:
     """One PNG a request, 64 connections, against the engine at batch 64 and at its best batch."""
-    rates = {batch: _raw(generator, batch, 1) for batch in BATCHES}
+    rates = {batch: _raw(generator, batch, SEARCH_S) for batch in BATCHES}
     best = max(rates, key=lambda batch: rates[batch])
     run.tell(f"engine alone: best at batch {best}")
     ours, raw = _in_turns(generator, ONE_PNG, 64, sorted({64, best}), run)
@@ -123,7 +125,25 @@ def overloads(generator: Generator, run: Run) -> list[Row]:
     name = f"{size} x {size}, goodput at {FACTOR:g} x the peak" + (
         "" if all(one.valid for one in seen) else " (INVALID: the client lagged)"
     )
-    return [_row(name, "images/s", goodput, "peak, closed loop", peak, [one.report for one in seen])]
+    reports = [one.report for one in seen]
+    refused = [100 * report["statuses"].get("429", 0) / report["requests"] for report in reports]
+    lost = [float(report["requests"] - _answered(report)) for report in reports]
+    return [
+        _row(name, "images/s", goodput, "peak, closed loop", peak, reports),
+        Row("refused meanwhile (429)", "%", Spread.of(refused)),
+        Row("neither answered in time nor refused", "requests", Spread.of(lost)),
+        Row(
+            "lag of the load client, p99",
+            "ms",
+            Spread.of([report["lag"]["p99_ms"] or inf for report in reports]),
+        ),
+    ]
+
+
+def _answered(report: Json) -> int:
+    """How many requests got what they should under overload: an image in time, or a refusal."""
+    statuses: dict[str, int] = report["statuses"]
+    return statuses.get("200", 0) - int(report["late"]) + statuses.get("429", 0)
 
 
 def starts(generator: Generator, run: Run) -> list[Row]:

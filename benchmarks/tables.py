@@ -13,6 +13,8 @@ from rich.text import Text
 
 from benchmarks.repeats import Spread
 
+FIRST_WIDTH = 20  # characters that a narrow terminal leaves to the first column
+
 
 @dataclass(frozen=True)
 class Table:
@@ -27,7 +29,9 @@ class Table:
     def rich(self) -> Group:
         table = RichTable(title=self.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
         for place, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if place else "left", no_wrap=bool(place))
+            longest = max(len(row[place]) for row in [self.columns, *self.rows])
+            least = min(longest, FIRST_WIDTH) if place == 0 else None
+            table.add_column(column, justify="right" if place else "left", min_width=least)
         for place, row in enumerate(self.rows):
             table.add_row(*map(Text, row), style="bold" if place in self.emphasised else "")
         return Group(table, Text(self.note, style="dim")) if self.note else Group(table)
