@@ -35,8 +35,9 @@ def peers_tables(result: Json) -> list[Table]:
             ("server", *COUNTS),
             latencies,
             ours,
-            "Medians over the repeats of wrk's percentiles. A closed loop: at 64 connections this says how "
-            "long 64 clients wait who never pause, not how long one waits at a given rate.",
+            "Medians over the repeats of wrk's percentiles, which add, for each slow answer, those that would "
+            "have waited behind it. A closed loop: at 64 connections this says how long 64 clients wait who "
+            "never pause, not how long one waits at a given rate.",
         ),
         Table("Start", ("server", "process start to ready, s", "first request, ms"), starts, ours),
     ]

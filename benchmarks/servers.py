@@ -136,16 +136,21 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Asks a server to end; whatever of its processes is still there after a while is killed."""
-    processes = family(process.pid)
-    process.terminate()
+    """Asks a server to end; whatever of its processes is still there after a while is killed.
+
+    A second Ctrl-C only makes it come sooner.
+    """
+    workers = family(process.pid)[1:]
     try:
+        process.terminate()
         process.wait(END_TIMEOUT_S)
+        psutil.wait_procs(workers, timeout=ORPHAN_TIMEOUT_S)
     except subprocess.TimeoutExpired:
+        pass
+    finally:
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
         process.kill()
         process.wait()
-    _, left = psutil.wait_procs(processes, timeout=ORPHAN_TIMEOUT_S)
-    for survivor in left:
-        with suppress(psutil.NoSuchProcess):
-            survivor.kill()
-    psutil.wait_procs(left, timeout=ORPHAN_TIMEOUT_S)
+        psutil.wait_procs(workers, timeout=ORPHAN_TIMEOUT_S)

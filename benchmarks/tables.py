@@ -13,6 +13,7 @@ from rich.text import Text
 
 from benchmarks.repeats import Spread
 
+FILE_WIDTH = 100  # characters of a line where it goes into a file
 FIRST_WIDTH = 20  # characters that a narrow terminal leaves to the first column
 
 
@@ -52,18 +53,20 @@ class Table:
 def show(tables: Sequence[Table]) -> None:
     """To standard output."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=FILE_WIDTH)
     for table in tables:
         console.print(table.rich())
 
 
 def figure(spread: Spread, digits: int | None = None) -> str:
-    """The median and, with more than one repeat, its range: `3,290 (3,105 - 3,361)`."""
+    """The median and, with more than one repeat, its range: `3,290 (3,105-3,361)`."""
     if digits is None:
         digits = 0 if spread.median >= 100 else 1 if spread.median >= 10 else 2
     text = f"{spread.median:,.{digits}f}"
     if spread.count == 1:
         return text
-    return f"{text} ({spread.low:,.{digits}f} - {spread.high:,.{digits}f})"
+    return f"{text} ({spread.low:,.{digits}f}-{spread.high:,.{digits}f})"
 
 
 def write_section(file: Path, name: str, content: str) -> None:

@@ -1,7 +1,9 @@
 """Peak throughput with wrk: a closed loop, which asks again as soon as it is answered.
 
 A closed loop hides queueing, so its latencies are those of a server that is always as busy as its clients
-are many. Latency under a given load is measured in an open loop: `benchmarks.load`.
+are many. Latency under a given load is measured in an open loop: `benchmarks.load`. wrk 4.1 also corrects its
+histogram for coordinated omission: for an answer that took more than twice the mean it adds the answers that
+would have waited meanwhile, so a few slow answers weigh more in its percentiles than they are in number.
 """
 
 from __future__ import annotations

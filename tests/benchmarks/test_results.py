@@ -68,11 +68,11 @@ def test_the_best_peer_is_the_fastest_that_never_failed() -> None:
 def test_the_tables_of_a_comparison() -> None:
     rates, ratios, _, starts, failed = peers_tables(comparison())
     assert [row[0] for row in rates.rows] == ["mintage", "slow, ours", "fast, ours", "mintage again"]
-    assert rates.rows[0][1] == "2,000 (2,000 - 4,000)"
+    assert rates.rows[0][1] == "2,000 (2,000-4,000)"
     assert [row[0] for row in ratios.rows] == ["slow, ours", "fast, ours", "mintage again"]
-    assert ratios.rows[1][3] == "2.00 (2.00 - 2.00) *"
-    assert ratios.rows[2][3].strip() == "1.00 (1.00 - 1.05)"
-    assert starts.rows[0] == ("mintage", "1.00 (1.00 - 1.00)", "5.00 (5.00 - 5.00)")
+    assert ratios.rows[1][3] == "2.00 (2.00-2.00) *"
+    assert ratios.rows[2][3].strip() == "1.00 (1.00-1.05)"
+    assert starts.rows[0] == ("mintage", "1.00 (1.00-1.00)", "5.00 (5.00-5.00)")
     assert failed.rows == [("odd, shipped", "ended with 1")]
 
 
@@ -92,7 +92,7 @@ def test_the_table_of_serving_holds_ours_against_the_engine() -> None:
 
 
 def test_figures_have_as_many_digits_as_they_deserve() -> None:
-    assert figure(Spread.of([3290.4, 3105, 3361])) == "3,290 (3,105 - 3,361)"
+    assert figure(Spread.of([3290.4, 3105, 3361])) == "3,290 (3,105-3,361)"
     assert figure(Spread.of([12.34])) == "12.3"
     assert figure(Spread.of([0.456])) == "0.46"
 
