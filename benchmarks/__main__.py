@@ -156,9 +156,14 @@ def _serving(options: argparse.Namespace) -> int:
     run = serving.Run(
         options.repeats, options.seconds, options.overload_seconds, tuple(options.memory_after), tell
     )
-    artifact = Artifact.open(options.model)
+    about = {
+        "repeats": options.repeats,
+        "seconds": options.seconds,
+        "overload_s": options.overload_seconds,
+        "reference": Artifact.open(reference).manifest.id if reference else None,
+    }
     result: results.Json = {
-        "manifest": manifest(artifact, repeats=options.repeats, seconds=options.seconds),
+        "manifest": manifest(Artifact.open(options.model), **about),
         "rows": {},
     }
     for name, rows in serving.measure(options.model, reference, options.only, run):

@@ -35,9 +35,9 @@ def peers_tables(result: Json) -> list[Table]:
             ("server", *COUNTS),
             latencies,
             ours,
-            "Medians over the repeats of wrk's percentiles, which add, for each slow answer, those that would "
-            "have waited behind it. A closed loop: at 64 connections this says how long 64 clients wait who "
-            "never pause, not how long one waits at a given rate.",
+            "Medians over the repeats of wrk's percentiles, which add, for each slow answer, those that "
+            "would have waited behind it. A closed loop: at 64 connections this says how long 64 clients "
+            "wait who never pause, not how long one waits at a given rate.",
         ),
         Table("Start", ("server", "process start to ready, s", "first request, ms"), starts, ours),
     ]
@@ -102,7 +102,7 @@ def serving_tables(result: Json) -> list[Table]:
         f"Median and range of {settings['repeats']} repeats of {settings['seconds']} s, ours and what it is "
         "held against in turns; both use all cores."
     )
-    return [Table("Serving", ("", NAME, "against", "", "ratio"), rows, note=note)]
+    return [Table("Our service and the engine alone", ("", NAME, "against", "", "ratio"), rows, note=note)]
 
 
 def about(result: Json) -> str:
@@ -113,8 +113,9 @@ def about(result: Json) -> str:
         f"{hardware['cores']} cores of {hardware['processor']}, shared with the load generator, "
         f"{hardware['memory_gib']} GiB; {manifest['system']}; Python {versions['python']}, BentoML "
         f"{versions['bentoml']}, onnxruntime {versions['onnxruntime']}; generator "
-        f"{manifest['generator']['id']}; commit {versions['checkout']}; {manifest['created']}. Figures "
-        f"from one machine: the ratios are the result. Again: `{' '.join(manifest['command'])}`"
+        f"{manifest['generator']['id']}; commit {versions['checkout']}; {manifest['created']}, with a load "
+        f"average of {hardware['load_before']:.1f} before. Of one machine: the ratios are the result. "
+        f"Again: `{' '.join(manifest['command'])}`"
     )
 
 

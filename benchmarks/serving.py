@@ -15,6 +15,7 @@ from benchmarks.measuring import visit
 from benchmarks.mintage import mintage
 from benchmarks.overload import FACTOR, overload, run_load
 from benchmarks.peers.catalogue import CATALOGUE
+from benchmarks.peers.settings import Encoder
 from benchmarks.questions import ARRAY_OF_64, ONE_PNG, Question
 from benchmarks.repeats import Spread, ratio
 from benchmarks.results import HOME, LOGS, Json
@@ -26,6 +27,7 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 SEARCH_S = 2  # for each batch, to find the best
 MEMORY_AFTER = (10_000, 100_000)  # requests
 MEMORY_CONNECTIONS = 16
+WITH_ENCODER: dict[Encoder, str] = {"ours": "our encoder", "shipped": "Pillow"}
 
 Tell = Callable[[str], None]
 
@@ -188,7 +190,13 @@ def lone(generator: Generator, run: Run) -> list[Row]:
             values.append(visit(server, generator, [1], run.seconds).loads[1].p50_ms)
         run.tell(f"{repeat + 1}/{run.repeats}  p50 " + "  ".join(f"{values[-1]:.2f} ms" for values in p50))
     return [
-        _row("one request at a time, p50", "ms", p50[0], f"FastAPI without batching, {encoder} PNG", values)
+        _row(
+            "one request at a time, p50",
+            "ms",
+            p50[0],
+            f"FastAPI, no batching, {WITH_ENCODER[encoder]}",
+            values,
+        )
         for encoder, values in zip(ENCODERS, p50[1:], strict=True)
     ]
 
