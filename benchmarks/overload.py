@@ -34,6 +34,12 @@ class Overload:
         return float(self.report["goodput_per_s"])
 
     @property
+    def goodput_at_last_per_s(self) -> float:
+        """Over the second half, when queues have filled: a server that collapses shows it here."""
+        tenths: list[float] = self.report["goodput_by_tenth_per_s"]
+        return sum(tenths[5:]) / 5
+
+    @property
     def valid(self) -> bool:
         return bool(self.report["valid"])
 

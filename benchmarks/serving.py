@@ -119,19 +119,20 @@ def overloads(generator: Generator, run: Run) -> list[Row]:
         last = seen[-1]
         run.tell(
             f"{repeat + 1}/{run.repeats}  peak {last.peak_per_s:,.0f}/s  "
-            f"goodput {last.goodput_per_s:,.0f}/s  {last.report['statuses']}"
-            + ("" if last.valid else "  INVALID: the client lagged")
+            f"goodput {last.goodput_per_s:,.0f}/s, at last {last.goodput_at_last_per_s:,.0f}/s  "
+            f"{last.report['statuses']}" + ("" if last.valid else "  INVALID: the client lagged")
         )
     size = generator.spec.image_size
     goodput, peak = [one.goodput_per_s for one in seen], [one.peak_per_s for one in seen]
     name = f"{size} x {size}, goodput at {FACTOR:g} x the peak" + (
         "" if all(one.valid for one in seen) else " (INVALID: the client lagged)"
     )
-    reports = [one.report for one in seen]
+    at_last, reports = [one.goodput_at_last_per_s for one in seen], [one.report for one in seen]
     refused = [100 * report["statuses"].get("429", 0) / report["requests"] for report in reports]
     lost = [float(report["requests"] - _answered(report)) for report in reports]
     return [
         _row(name, "images/s", goodput, "peak, closed loop", peak, reports),
+        _row("the same, second half of the run", "images/s", at_last, "peak, closed loop", peak),
         Row("refused meanwhile (429)", "%", Spread.of(refused)),
         Row("neither answered in time nor refused", "requests", Spread.of(lost)),
         Row(

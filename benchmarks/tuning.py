@@ -6,12 +6,14 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
+from benchmarks.answers import WrongAnswer
 from benchmarks.machine import manifest
 from benchmarks.measuring import visit
 from benchmarks.peers.catalogue import CATALOGUE, Peer
 from benchmarks.peers.settings import Encoder, PeerSettings
 from benchmarks.results import TUNED, Json, ResultError, read, write
-from benchmarks.servers import ServerError
+from benchmarks.servers import Server, ServerError
+from benchmarks.wrk import WrkError
 from generator import Generator
 
 CONNECTIONS = 64
@@ -23,7 +25,7 @@ Tell = Callable[[str], None]
 def tune(generator: Generator, peers: Iterable[Peer], *, repeats: int, seconds: int, tell: Tell) -> Json:
     """Tries everything, in turns, and remembers the winners in runs/benchmarks/tuned.json.
 
-    Peers that are not in `peers` keep what was found before. Raises ServerError, WrkError, WrongAnswer.
+    Peers that are not in `peers` keep what was found before. Raises ServerError for a peer that never works.
     """
     model = str(generator.artifact.path)
     found: Json = read(TUNED)["peers"] if TUNED.is_file() else {}
@@ -34,8 +36,7 @@ def tune(generator: Generator, peers: Iterable[Peer], *, repeats: int, seconds: 
             rates: list[list[float]] = [[] for _ in ways]
             for repeat in range(repeats):
                 for way, rates_of_way in zip(ways, rates, strict=True):
-                    seen = visit(peer.server(way), generator, [CONNECTIONS], seconds)
-                    rates_of_way.append(seen.loads[CONNECTIONS].requests_per_s)
+                    rates_of_way.append(_rate(peer.server(way), generator, seconds, tell))
                     turn = f"{peer.name} {encoder} {repeat + 1}/{repeats}"
                     tell(f"{turn}  {_settings(peer, way)}  {rates_of_way[-1]:,.0f}/s")
             found[peer.name][encoder] = _best(peer, ways, rates)
@@ -44,14 +45,25 @@ def tune(generator: Generator, peers: Iterable[Peer], *, repeats: int, seconds: 
     return found
 
 
+def _rate(server: Server, generator: Generator, seconds: int, tell: Tell) -> float:
+    """Requests a second; 0 for a server that failed, which should not break off an hour of others."""
+    try:
+        return visit(server, generator, [CONNECTIONS], seconds).loads[CONNECTIONS].requests_per_s
+    except (ServerError, WrkError, WrongAnswer) as error:
+        tell(f"{server.name} failed: {error}")
+        return 0.0
+
+
 def _settings(peer: Peer, way: PeerSettings) -> Json:
-    """What tuning chose, without what all ways share."""
+    """What tuning may choose, without what all ways share."""
     fields = sorted({name for axis in peer.axes for choice in axis for name in choice})
     return {name: getattr(way, name) for name in fields}
 
 
 def _best(peer: Peer, ways: list[PeerSettings], rates: list[list[float]]) -> Json:
     medians = [statistics.median(rates_of_way) for rates_of_way in rates]
+    if not max(medians):
+        raise ServerError(f"{peer.name}: no way to run it works; runs/benchmarks/logs may say why")
     best = ways[medians.index(max(medians))]
     tried = [
         {"settings": _settings(peer, way), "requests_per_s": rates_of_way}

@@ -42,10 +42,11 @@ class Outcome:
         """Was the client too slow for its figures to mean anything?"""
         return float(np.percentile(self.lag_ms, 99, method="higher")) > MAX_LAG_MS
 
-    def goodput(self, seconds: float, timeout_ms: float) -> float:
-        """200 answers a second that came within the first `seconds` and within the timeout."""
-        good = (self.status == OK) & (self.latency_ms <= timeout_ms) & (self.done <= seconds)
-        return int(good.sum()) / seconds
+    def goodput(self, seconds: float, timeout_ms: float, parts: int = 1) -> list[float]:
+        """200 answers a second within the timeout, in each of the equal parts of the first `seconds`."""
+        good = (self.status == OK) & (self.latency_ms <= timeout_ms)
+        counts, _ = np.histogram(self.done[good], bins=parts, range=(0, seconds))
+        return [int(count) / (seconds / parts) for count in counts]
 
     def report(self, seconds: float, timeout_ms: float) -> dict[str, Any]:
         """Everything in numbers; percentiles are of answers with status 200."""
@@ -54,7 +55,8 @@ class Outcome:
         return {
             "requests": len(self.due),
             "offered_per_s": len(self.due) / seconds,
-            "goodput_per_s": self.goodput(seconds, timeout_ms),
+            "goodput_per_s": self.goodput(seconds, timeout_ms)[0],
+            "goodput_by_tenth_per_s": self.goodput(seconds, timeout_ms, parts=10),
             "broken": counts.pop(str(BROKEN), 0),
             "statuses": counts,
             "late": int((right > timeout_ms).sum()),

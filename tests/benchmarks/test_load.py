@@ -92,7 +92,7 @@ def test_without_a_server_every_request_is_broken() -> None:
         client = LoadClient(taken.getsockname()[1], requests(1))
         outcome = asyncio.run(client.open_loop(even(200, 0.1), drain_s=1))
     assert outcome.report(0.1, 1000)["broken"] == 20
-    assert outcome.goodput(0.1, 1000) == 0
+    assert outcome.goodput(0.1, 1000) == [0]
 
 
 def test_poisson_arrivals_come_again_with_their_seed_and_at_their_rate() -> None:
@@ -122,8 +122,9 @@ def test_goodput_is_right_answers_in_time() -> None:
         connections=1,
         cpu_s=0,
     )
-    assert outcome.goodput(seconds=1, timeout_ms=5000) == 2  # the fourth came after the end
-    assert outcome.goodput(seconds=1, timeout_ms=100) == 1
+    assert outcome.goodput(seconds=1, timeout_ms=5000) == [2]  # the fourth came after the end
+    assert outcome.goodput(seconds=1, timeout_ms=100) == [1]
+    assert outcome.goodput(seconds=1, timeout_ms=5000, parts=2) == [2, 2]  # one in half a second is two
     assert outcome.lagged  # one was due and never sent
     report = outcome.report(1, 1000)
     assert (report["broken"], report["late"]) == (1, 1)
