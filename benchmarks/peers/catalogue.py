@@ -73,6 +73,13 @@ def _module(name: str) -> Launch:
     return launch
 
 
+def _bentoml(settings: PeerSettings, environment: dict[str, str]) -> list[str]:
+    home = PEERS / "bentoml" / "home"
+    home.mkdir(exist_ok=True)
+    environment |= {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    return _module("bentoml")(settings, environment)
+
+
 def _triton(settings: PeerSettings, environment: dict[str, str]) -> list[str]:
     """tritonserver and its Python backend, from the nvidia-pytriton wheel, on the CPU."""
     library = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -152,6 +159,24 @@ CATALOGUE: dict[str, Peer] = {
             ONE_PNG_V2,
             _triton,
             bare=("nvidia-pytriton==0.7.0",),
+        ),
+        Peer(
+            "litserve",
+            "LitServe, which batches",
+            ("litserve==0.2.19", "fastapi==0.165.0"),
+            (PROCESSES, _axis("wait_ms", 0, 2), _axis("fronts", 1, 2)),
+            "/health",
+            ONE_PNG,
+            _module("litserve"),
+        ),
+        Peer(
+            "bentoml",
+            "BentoML as it comes: a synchronous method that returns an image",
+            ("bentoml==1.4.39",),
+            (_axis("workers", 1, 2), _axis("threads", 1, 2)),
+            "/readyz",
+            ONE_PNG,
+            _bentoml,
         ),
     )
 }

@@ -33,6 +33,8 @@ class PeerSettings:
     """How long a request may wait for others to share its batch."""
     handler: Handler = "def"
     """FastAPI: `def` runs on a pool of threads, `async def` on the event loop."""
+    fronts: int = 1
+    """LitServe: processes that speak HTTP."""
 
     def to_environment(self) -> dict[str, str]:
         return {PREFIX + name.upper(): str(value) for name, value in asdict(self).items()}

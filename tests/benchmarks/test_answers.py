@@ -78,5 +78,5 @@ def test_a_peer_with_our_encoder_answers_the_bytes_of_our_service(grey: Path) ->
 
 
 def test_a_peer_reads_back_the_settings_it_was_told() -> None:
-    settings = PeerSettings("models/fashion", "ours", 80, 2, 1, 16, 0.5, "async def")
+    settings = PeerSettings("models/fashion", "ours", 80, 2, 1, 16, 0.5, "async def", 3)
     assert PeerSettings.from_environment(settings.to_environment()) == settings
