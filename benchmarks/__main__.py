@@ -127,7 +127,7 @@ def _add_amounts(parser: argparse.ArgumentParser, repeats: int, seconds: int) ->
 def _install(options: argparse.Namespace) -> int:
     for peer in tuning.chosen(options.only):
         done = install(peer.name, peer.requirements, peer.bare)
-        tell(f"{peer.name}: {'installed' if done else 'is installed'}")
+        tell(f"{peer.name:9} {'installed' if done else 'is installed':13} {peer.about}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
@@ -19,7 +19,7 @@ from benchmarks.peers.settings import Encoder
 from benchmarks.questions import ARRAY_OF_64, ONE_PNG, Question
 from benchmarks.repeats import Spread, ratio
 from benchmarks.results import HOME, LOGS, Json
-from benchmarks.servers import ROOT, running
+from benchmarks.servers import ROOT, Server, running
 from benchmarks.tuning import ENCODERS, tuned
 from generator import Generator
 
@@ -182,9 +182,8 @@ def memory(generator: Generator, run: Run) -> list[Row]:
 
 def lone(generator: Generator, run: Run) -> list[Row]:
     """One request at a time: does batching cost where there is nothing to batch?"""
-    model, peer = generator.artifact.path, CATALOGUE["fastapi"]
-    servers = [mintage(model, HOME)]
-    servers += [peer.server(tuned(peer, str(model), encoder)) for encoder in ENCODERS]
+    model = generator.artifact.path
+    servers = [mintage(model, HOME), *_unbatched(model)]
     p50: list[list[float]] = [[] for _ in servers]
     for repeat in range(run.repeats):
         for server, values in zip(servers, p50, strict=True):
@@ -200,6 +199,12 @@ def lone(generator: Generator, run: Run) -> list[Row]:
         )
         for encoder, values in zip(ENCODERS, p50[1:], strict=True)
     ]
+
+
+def _unbatched(model: Path) -> list[Server]:
+    """FastAPI with each encoder. Raises ResultError, ServerError."""
+    peer = CATALOGUE["fastapi"]
+    return [peer.server(tuned(peer, str(model), encoder)) for encoder in ENCODERS]
 
 
 @dataclass(frozen=True)
@@ -221,9 +226,14 @@ PARTS: dict[str, Part] = {
 
 
 def measure(
-    model: Path, reference: Path | None, names: Iterable[str], run: Run
+    model: Path, reference: Path | None, names: Collection[str], run: Run
 ) -> Iterator[tuple[str, list[Row]]]:
-    """The rows of each part by its name in PARTS, as they are done; `reference` is for the parts that ask."""
+    """The rows of each part by its name in PARTS, as they are done; `reference` is for the parts that ask.
+
+    Raises ServerError, WrkError, WrongAnswer, LoadFailed, ResultError.
+    """
+    if "lone" in names:
+        _unbatched(model)  # if that cannot be, then now and not after a quarter of an hour
     served = Generator.open(model)
     large = Generator.open(reference) if reference else served
     for name in names:

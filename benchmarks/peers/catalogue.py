@@ -27,7 +27,7 @@ class Peer:
     """A server to compare with."""
 
     name: str
-    about: str  # what it is, for the table
+    about: str  # what it is, in words
     requirements: tuple[str, ...]  # beyond what our own service computes with
     axes: tuple[tuple[Choice, ...], ...]  # tuning tries one choice of each, in every combination
     ready_path: str
