@@ -2,12 +2,13 @@
 # make test     everything, then all tests
 # make lint     ruff, ruff format, mypy
 # make bento    a Bento of the service and the models
+# make bench-peers    other servers, tuned and side by side with ours; make bench-serving: ours and the engine alone
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint format bento clean
+.PHONY: serve test lint format bento bench-peers bench-serving clean
 
 serve: .venv/serve
 	$(BIN)/python -m service --port $(PORT)
@@ -26,6 +27,14 @@ format: .venv/dev
 
 bento: .venv/serve
 	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build
+
+bench-peers: .venv/dev
+	$(BIN)/python -m benchmarks install
+	$(BIN)/python -m benchmarks tune
+	$(BIN)/python -m benchmarks peers --write
+
+bench-serving: .venv/dev
+	$(BIN)/python -m benchmarks serving --write
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("mintage needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'

@@ -1,0 +1,201 @@
+"""python -m benchmarks: our service next to its peers, and next to the engine alone.
+
+python -m benchmarks install       each peer into an environment of its own, below runs/peers
+python -m benchmarks tune          finds each peer's best settings
+python -m benchmarks peers         compares; --write puts the tables into docs/benchmarks.md
+python -m benchmarks serving       what serving costs over the engine alone
+python -m benchmarks show FILE     the tables of an earlier run
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from benchmarks import comparison, report, results, serving, tuning
+from benchmarks.answers import WrongAnswer
+from benchmarks.machine import manifest
+from benchmarks.overload import LoadFailed
+from benchmarks.peers.environments import InstallError, install
+from benchmarks.raw import raw_images_per_s
+from benchmarks.reference import NoReference, reference_generator
+from benchmarks.servers import ROOT, ServerError
+from benchmarks.tables import Table, show, write_section
+from benchmarks.wrk import WrkError
+from generator import Generator
+from generator.artifact import Artifact, ArtifactError
+from generator.engines import EngineError
+from generator.terminal import tell_error
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+ERRORS = (
+    ArtifactError, EngineError, InstallError, LoadFailed, NoReference, OSError, ServerError,
+    WrkError, WrongAnswer, results.ResultError, subprocess.CalledProcessError,
+)  # fmt: skip
+
+console = Console(stderr=True, highlight=False)
+
+
+def tell(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)  # servers are ended on the way out, as on Ctrl-C
+    options = _parse(arguments)
+    try:
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except ERRORS as error:
+        return tell_error(error)
+    except KeyboardInterrupt:
+        tell("interrupted; the servers are ended")
+        return INTERRUPTED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        subparser = commands.add_parser(name)
+        subparser.set_defaults(command=command)
+        return subparser
+
+    one = add("install", _install)
+    _add_peers(one)
+    one = add("tune", _tune)
+    _add_peers(one)
+    _add_amounts(one, repeats=3, seconds=4)
+    one = add("peers", _peers)
+    _add_peers(one)
+    _add_amounts(one, repeats=5, seconds=8)
+    one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    one = add("serving", _serving)
+    _add_amounts(one, repeats=5, seconds=8)
+    one.add_argument(
+        "--only", nargs="+", choices=serving.PARTS, default=list(serving.PARTS), help="(default: all)"
+    )
+    one.add_argument("--overload-seconds", type=_positive, default=30, help="(default: %(default)s)")
+    one.add_argument(
+        "--memory-after", nargs="+", type=_positive, default=list(serving.MEMORY_AFTER),
+        help="requests after which memory is looked at (default: 10000 100000)",
+    )  # fmt: skip
+    one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    one = add("show", _show)
+    one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
+    one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    one = add("raw", _raw)
+    one.add_argument("--model", type=Path, required=True)
+    one.add_argument("--batch", type=_positive, default=64)
+    one.add_argument("--threads", type=_positive, help="CPU threads (default: all cores)")
+    one.add_argument("--seconds", type=float, default=5)
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1")
+    return int(text)
+
+
+def _add_peers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", nargs="+", metavar="PEER", help="these peers (default: all)")
+
+
+def _add_amounts(parser: argparse.ArgumentParser, repeats: int, seconds: int) -> None:
+    parser.add_argument("--model", type=Path, default=Path("models/fashion"), help="(default: %(default)s)")
+    parser.add_argument("--repeats", type=_positive, default=repeats, help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=_positive, default=seconds, help="of a load (default: %(default)s)")
+
+
+def _install(options: argparse.Namespace) -> int:
+    for peer in tuning.chosen(options.only):
+        done = install(peer.name, peer.requirements, peer.bare)
+        tell(f"{peer.name:9} {'installed' if done else 'is installed':13} {peer.about}")
+    return 0
+
+
+def _tune(options: argparse.Namespace) -> int:
+    peers = tuning.chosen(options.only)
+    tuning.check_installed(peers)
+    generator = Generator.open(options.model)
+    found = tuning.tune(generator, peers, repeats=options.repeats, seconds=options.seconds, tell=tell)
+    show([report.tuned_table(found)])
+    return 0
+
+
+def _peers(options: argparse.Namespace) -> int:
+    peers, file = tuning.chosen(options.only), results.new_file("peers")
+    generator = Generator.open(options.model)
+    result = comparison.compare(
+        generator, peers, file, repeats=options.repeats, seconds=options.seconds, tell=tell
+    )
+    return _finish(result, file, options.write)
+
+
+def _serving(options: argparse.Namespace) -> int:
+    file = results.new_file("serving")
+    needed = any(serving.PARTS[name].reference for name in options.only)
+    reference = reference_generator() if needed else None
+    run = serving.Run(
+        options.repeats, options.seconds, options.overload_seconds, tuple(options.memory_after), tell
+    )
+    about = {
+        "repeats": options.repeats,
+        "seconds": options.seconds,
+        "overload_s": options.overload_seconds,
+        "reference": Artifact.open(reference).manifest.id if reference else None,
+    }
+    result: results.Json = {
+        "manifest": manifest(Artifact.open(options.model), **about),
+        "rows": {},
+    }
+    for name, rows in serving.measure(options.model, reference, options.only, run):
+        result["rows"][name] = [row.to_json() for row in rows]
+        results.write(file, result)
+    return _finish(result, file, options.write)
+
+
+def _show(options: argparse.Namespace) -> int:
+    return _finish(results.read(options.file), options.file, options.write)
+
+
+def _finish(result: results.Json, file: Path, write: bool) -> int:
+    kind, tables = report.tables_of(result)
+    show(tables)
+    tell(f"-> {file}")
+    if write:
+        _write(kind, result, tables)
+        tell(f"-> {DOCUMENT}")
+    return 0
+
+
+def _write(kind: str, result: results.Json, tables: list[Table]) -> None:
+    parts = [f"## {kind.capitalize()}", report.about(result), *(table.markdown() for table in tables)]
+    write_section(DOCUMENT, kind, "\n\n".join(parts))
+
+
+def _raw(options: argparse.Namespace) -> int:
+    rate = raw_images_per_s(options.model, options.batch, options.threads, options.seconds)
+    print(json.dumps({"images_per_s": rate, "batch": options.batch}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""What came of a load: latencies from when each request was due, statuses, and whether to believe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.load.connection import BROKEN
+from benchmarks.load.schedule import Times
+
+OK = 200
+MAX_LAG_MS = 10.0  # p99: a client that is later than this measures itself
+PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p99_ms": 99.0, "max_ms": 100.0}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Arrays over the requests, times in seconds from the start; NaN where something never happened."""
+
+    due: Times
+    sent: Times
+    done: Times
+    status: npt.NDArray[np.int16]  # HTTP status; 0: no answer
+    connections: int  # open at once, at most
+    cpu_s: float  # of the client's process
+
+    @property
+    def latency_ms(self) -> Times:
+        """From due to answered; NaN without an answer."""
+        return (self.done - self.due) * 1000
+
+    @property
+    def lag_ms(self) -> Times:
+        """From due to sent: the client's own delay. Infinite for what was due and never sent."""
+        return np.where(np.isnan(self.sent), np.inf, self.sent - self.due) * 1000
+
+    @property
+    def lagged(self) -> bool:
+        """Was the client too slow for its figures to mean anything?"""
+        return float(np.percentile(self.lag_ms, 99, method="higher")) > MAX_LAG_MS
+
+    def goodput(self, seconds: float, timeout_ms: float, parts: int = 1) -> list[float]:
+        """200 answers a second within the timeout, in each of the equal parts of the first `seconds`."""
+        good = (self.status == OK) & (self.latency_ms <= timeout_ms)
+        counts, _ = np.histogram(self.done[good], bins=parts, range=(0, seconds))
+        return [int(count) / (seconds / parts) for count in counts]
+
+    def report(self, seconds: float, timeout_ms: float) -> dict[str, Any]:
+        """Everything in numbers; percentiles are of answers with status 200."""
+        counts = {str(int(status)): int((self.status == status).sum()) for status in np.unique(self.status)}
+        right = self.latency_ms[self.status == OK]
+        return {
+            "requests": len(self.due),
+            "offered_per_s": len(self.due) / seconds,
+            "goodput_per_s": self.goodput(seconds, timeout_ms)[0],
+            "goodput_by_tenth_per_s": self.goodput(seconds, timeout_ms, parts=10),
+            "broken": counts.pop(str(BROKEN), 0),
+            "statuses": counts,
+            "late": int((right > timeout_ms).sum()),
+            "latency": percentiles(right),
+            "lag": percentiles(self.lag_ms),
+            "valid": not self.lagged,
+            "connections": self.connections,
+            "client_cpu_s": self.cpu_s,
+        }
+
+
+def percentiles(values: Times) -> dict[str, float | None]:
+    """p50, p90, p99 and the largest, as they occurred, not interpolated; None of nothing or infinity."""
+    if not len(values):
+        return dict.fromkeys(PERCENTILES)
+    at = np.percentile(values, list(PERCENTILES.values()), method="higher")
+    return {
+        name: float(value) if np.isfinite(value) else None
+        for name, value in zip(PERCENTILES, at, strict=True)
+    }

@@ -1,0 +1,27 @@
+"""Our own service, started as its users start it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.questions import ONE_PNG, Question
+from benchmarks.servers import Server, clean_environment
+
+NAME = "mintage"
+
+
+def mintage(model: Path, home: Path, *, name: str = NAME, question: Question = ONE_PNG) -> Server:
+    """The service with its default settings, one generator. `home` is where BentoML keeps its files."""
+    home.mkdir(parents=True, exist_ok=True)
+    return Server(
+        name=name,
+        command=(sys.executable, "-m", "service", "--port", "{port}", "--models", str(model.resolve())),
+        environment={
+            **clean_environment(),
+            "BENTOML_HOME": str(home.resolve()),
+            "BENTOML_DO_NOT_TRACK": "True",
+        },
+        ready_path="/readyz",
+        question=question,
+    )

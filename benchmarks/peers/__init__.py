@@ -1,0 +1,1 @@
+"""The servers that ours is compared with: the same request, model, latents and answer in each."""

@@ -1,0 +1,48 @@
+"""What every peer does with a batch of requests: latents, one engine call, a PNG each.
+
+Peers get our engine's session settings and our vectorised latents, so that they differ from our service in
+how requests reach the engine and answers leave it, and in nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pkgutil import resolve_name
+from typing import Any
+
+from benchmarks.peers.settings import Encoder, PeerSettings
+from generator import Generator
+from generator.pixels import Pixels, to_pillow
+
+Encode = Callable[[Pixels, dict[str, Any]], bytes]
+
+# Found by name while a peer runs: a peer stands in the place of our service and borrows its encoder; the
+# benchmarks themselves know nothing of the service.
+ENCODERS: dict[Encoder, str] = {"ours": "service.encoding:png", "shipped": "benchmarks.peers.work:pillow_png"}
+
+
+class Work:
+    """A generator and an encoder; used by one thread at a time, or by several where the peer does so."""
+
+    def __init__(self, settings: PeerSettings) -> None:
+        self._generator = Generator.open(settings.model, settings.threads)
+        self._encode: Encode = resolve_name(ENCODERS[settings.encoder])
+        self._model = self._generator.artifact.manifest.id
+        self.pngs(range(1), range(1))  # warm before the peer says that it is ready
+
+    def pngs(self, labels: Sequence[int], seeds: Sequence[int]) -> list[bytes]:
+        """One PNG for each class index and seed; the bytes are our service's where the encoder is."""
+        names = self._generator.spec.class_names
+        images = self._generator.images(labels, seeds)  # [N, H, W, C]
+        return [
+            self._encode(image, {"model": self._model, "label": names[label], "seed": seed})
+            for image, label, seed in zip(images, labels, seeds, strict=True)
+        ]
+
+
+def pillow_png(image: Pixels, about: dict[str, Any]) -> bytes:
+    """uint8 [H, W, 1 or 3] -> a PNG by Pillow with its default settings: zlib's level 6, chosen filters."""
+    buffer = io.BytesIO()
+    to_pillow(image).save(buffer, "PNG")
+    return buffer.getvalue()

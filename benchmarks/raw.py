@@ -1,0 +1,31 @@
+"""The engine alone, with nothing around it: what a server could reach at best."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from generator.artifact import Artifact
+from generator.engines import open_engine
+from generator.latents import latents
+
+WARM_UP_S = 0.5
+
+
+def raw_images_per_s(model: Path, batch: int, threads: int | None, seconds: float) -> float:
+    """Engine calls of one batch size, back to back, on latents made before; `threads` None: all cores.
+
+    The engine and its file are those that the service uses. Raises ArtifactError, EngineError.
+    """
+    artifact = Artifact.open(model)
+    spec, engine = artifact.spec, open_engine(artifact, threads)
+    latent = latents(range(batch), spec.latent_dim, noise=spec.noise)
+    vectors = spec.class_vectors([number % spec.num_classes for number in range(batch)])
+    warm = time.perf_counter() + WARM_UP_S
+    while time.perf_counter() < warm:
+        engine.generate(latent, vectors)
+    calls, began = 0, time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        engine.generate(latent, vectors)
+        calls += 1
+    return calls * batch / passed
