@@ -4,6 +4,8 @@ python -m benchmarks install       each peer into an environment of its own, bel
 python -m benchmarks tune          finds each peer's best settings
 python -m benchmarks peers         compares; --write puts the tables into docs/benchmarks.md
 python -m benchmarks serving       what serving costs over the engine alone
+python -m benchmarks choices       what each choice in the service's design brings
+python -m benchmarks parts         what the parts of a request cost, each way of doing them
 python -m benchmarks show FILE     the tables of an earlier run
 """
 
@@ -15,12 +17,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
-from benchmarks import comparison, report, results, serving, tuning
+from benchmarks import choices, comparison, parts, report, results, serving, tuning
 from benchmarks.answers import WrongAnswer
 from benchmarks.machine import manifest
 from benchmarks.overload import LoadFailed
@@ -97,6 +100,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="requests after which memory is looked at (default: 10000 100000)",
     )  # fmt: skip
     one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    one = add("choices", _choices)
+    _add_amounts(one, repeats=5, seconds=4)
+    one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    one = add("parts", _parts)
+    _add_amounts(one, repeats=9)
+    one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
     one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
@@ -118,10 +127,12 @@ def _add_peers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", nargs="+", metavar="PEER", help="these peers (default: all)")
 
 
-def _add_amounts(parser: argparse.ArgumentParser, repeats: int, seconds: int) -> None:
+def _add_amounts(parser: argparse.ArgumentParser, repeats: int, seconds: int | None = None) -> None:
     parser.add_argument("--model", type=Path, default=Path("models/fashion"), help="(default: %(default)s)")
     parser.add_argument("--repeats", type=_positive, default=repeats, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=_positive, default=seconds, help="of a load (default: %(default)s)")
+    if seconds is not None:
+        text = "of a load (default: %(default)s)"
+        parser.add_argument("--seconds", type=_positive, default=seconds, help=text)
 
 
 def _install(options: argparse.Namespace) -> int:
@@ -169,6 +180,29 @@ def _serving(options: argparse.Namespace) -> int:
     for name, rows in serving.measure(options.model, reference, options.only, run):
         result["rows"][name] = [row.to_json() for row in rows]
         results.write(file, result)
+    return _finish(result, file, options.write)
+
+
+def _choices(options: argparse.Namespace) -> int:
+    file = results.new_file("choices")
+    generator = Generator.open(options.model)
+    about = manifest(generator.artifact, repeats=options.repeats, seconds=options.seconds)
+    result: results.Json = {}
+    for found in choices.compare(generator, repeats=options.repeats, seconds=options.seconds, tell=tell):
+        result = {"manifest": about, **found}
+        results.write(file, result)
+    return _finish(result, file, options.write)
+
+
+def _parts(options: argparse.Namespace) -> int:
+    file = results.new_file("parts")
+    generator = Generator.open(options.model, threads=1)
+    rows = [
+        [way.part, way.name, asdict(us), asdict(ratio), size]
+        for way, us, ratio, size in parts.measure(generator, options.repeats)
+    ]
+    result = {"manifest": manifest(generator.artifact, repeats=options.repeats), "parts": rows}
+    results.write(file, result)
     return _finish(result, file, options.write)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks import choices
 from benchmarks.comparison import AGAIN, CONNECTIONS, against, best_peer, complete, spread
 from benchmarks.mintage import NAME
 from benchmarks.repeats import Spread
@@ -105,6 +106,36 @@ def serving_tables(result: Json) -> list[Table]:
     return [Table("Our service and the engine alone", ("", NAME, "against", "", "ratio"), rows, note=note)]
 
 
+def choices_tables(result: Json) -> list[Table]:
+    """One line a variant of the service."""
+    rows: list[tuple[str, ...]] = []
+    for name in result["variants"]:
+        cells = [name]
+        for count in choices.CONNECTIONS:
+            rate, ratio = choices.rate(result, name, count)
+            cells += [figure(rate), figure(ratio, 2)]
+        rows.append(tuple(cells))
+    settings = result["manifest"]["settings"]
+    repeats, seconds = settings["repeats"], settings["seconds"]
+    note = f"Requests a second, median and range of {repeats} repeats of {seconds} s, in turns."
+    columns = ("", "1 connection", "/ as it is", "64 connections", "/ as it is")
+    return [Table("The service with one choice undone", columns, rows, frozenset({0}), note)]
+
+
+def parts_tables(result: Json) -> list[Table]:
+    """One line a way of doing a part of a request."""
+    rows: list[tuple[str, ...]] = [
+        (part, name, figure(Spread(**us)), figure(Spread(**times), 2), "" if size is None else f"{size:,}")
+        for part, name, us, times, size in result["parts"]
+    ]
+    note = (
+        f"One thread, median and range of {result['manifest']['settings']['repeats']} repeats, in turns. "
+        "The first way of each part is the one that the service takes."
+    )
+    columns = ("part of a request", "way", "us an image", "/ first way", "bytes")
+    return [Table("The parts of a request", columns, rows, note=note)]
+
+
 def about(result: Json) -> str:
     """What it was measured on, in a paragraph of Markdown."""
     manifest = result["manifest"]
@@ -121,7 +152,13 @@ def about(result: Json) -> str:
 
 def tables_of(result: Json) -> tuple[str, list[Table]]:
     """The kind of a result, which names its section in the documentation, and its tables."""
-    return ("peers", peers_tables(result)) if "visits" in result else ("serving", serving_tables(result))
+    if "visits" in result:
+        return "peers", peers_tables(result)
+    if "variants" in result:
+        return "choices", choices_tables(result)
+    if "parts" in result:
+        return "parts", parts_tables(result)
+    return "serving", serving_tables(result)
 
 
 def tuned_table(found: Json) -> Table:
