@@ -87,6 +87,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _add_amounts(one, repeats=3, seconds=4)
     one = add("peers", _peers)
     _add_peers(one)
+    one.add_argument("--workers", type=_positive, help="of our service (default: its own default)")
     _add_amounts(one, repeats=5, seconds=8)
     one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     one = add("serving", _serving)
@@ -155,7 +156,13 @@ def _peers(options: argparse.Namespace) -> int:
     peers, file = tuning.chosen(options.only), results.new_file("peers")
     generator = Generator.open(options.model)
     result = comparison.compare(
-        generator, peers, file, repeats=options.repeats, seconds=options.seconds, tell=tell
+        generator,
+        peers,
+        file,
+        repeats=options.repeats,
+        seconds=options.seconds,
+        workers=options.workers,
+        tell=tell,
     )
     return _finish(result, file, options.write)
 

@@ -41,7 +41,7 @@ class Entry:
         )
 
 
-def entries(generator: Generator, peers: Iterable[Peer]) -> list[Entry]:
+def entries(generator: Generator, peers: Iterable[Peer], workers: int | None) -> list[Entry]:
     """Ours, the peers with our encoder and with their own, ours again. Raises ResultError, ServerError."""
     model = generator.artifact.path
     of_peers = [
@@ -50,24 +50,33 @@ def entries(generator: Generator, peers: Iterable[Peer]) -> list[Entry]:
         for peer in peers
     ]
     return [
-        Entry(mintage(model, HOME), "ours"),
+        Entry(mintage(model, HOME, workers=workers), "ours"),
         *of_peers,
-        Entry(mintage(model, HOME, name=AGAIN), "ours"),
+        Entry(mintage(model, HOME, name=AGAIN, workers=workers), "ours"),
     ]
 
 
 def compare(
-    generator: Generator, peers: list[Peer], file: Path, *, repeats: int, seconds: int, tell: Tell
+    generator: Generator,
+    peers: list[Peer],
+    file: Path,
+    *,
+    repeats: int,
+    seconds: int,
+    workers: int | None,
+    tell: Tell,
 ) -> Json:
     """Visits every server `repeats` times, A B C A B C; the result, which is in `file` all the time.
 
     A server that fails once is left out from then on, and the result says so. Raises ResultError, and
     ServerError for a peer that is not installed.
     """
-    contenders = entries(generator, peers)
+    contenders = entries(generator, peers, workers)
     settings = {peer.name: {e: asdict(tuned(peer, "", e)) for e in ENCODERS} for peer in peers}
     result: Json = {
-        "manifest": manifest(generator.artifact, repeats=repeats, seconds=seconds, peers=settings)
+        "manifest": manifest(
+            generator.artifact, repeats=repeats, seconds=seconds, workers=workers, peers=settings
+        )
         | {"installed": {peer.name: installed(peer.name) for peer in peers}},
         "visits": {entry.name: [] for entry in contenders},
         "failed": {},

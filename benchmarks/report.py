@@ -82,8 +82,10 @@ def _failures(result: Json) -> Table:
 def _settings_note(result: Json) -> str:
     settings = result["manifest"]["settings"]
     checked = sum(visit["checked_images"] for visits in result["visits"].values() for visit in visits)
+    workers = settings.get("workers")
+    ours = f"{NAME} with {workers} workers" if workers else f"{NAME} with its default settings"
     return (
-        f"Median and range of {settings['repeats']} repeats of {settings['seconds']} s, in turns. "
+        f"Median and range of {settings['repeats']} repeats of {settings['seconds']} s, in turns; {ours}. "
         f"One PNG a request, unique seeds. `ours`: the peer encodes with our encoder, `shipped`: with Pillow "
         f"as it is (level 6). {checked:,} answers were compared pixel for pixel, all right."
     )
