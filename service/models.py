@@ -49,10 +49,9 @@ class ServedModel:
         Raises RateLimited, and what MicroBatcher.submit raises.
         """
         charge(item.count)
-        queue, metrics = self.batcher, self.metrics
-        metrics.queued(self.name, queue.queued + item.count)
+        metrics = self.metrics
         try:
-            made = await queue.submit(item, timeout_s)
+            made = await self.batcher.submit(item, timeout_s)
         except Overloaded:
             metrics.refused(self.name)
             raise
@@ -62,8 +61,6 @@ class ServedModel:
         except asyncio.CancelledError:
             metrics.dropped(self.name, "cancelled")
             raise
-        finally:
-            metrics.queued(self.name, queue.queued)
         metrics.made(self.name, item.count, made.queue_ms / 1000, made.engine_ms / 1000)
         return made
 
@@ -120,6 +117,12 @@ class Models:
         """A model, warm but not served yet. Raises EngineError."""
         threads = self.settings.threads or max(1, (os.cpu_count() or 1) // self.settings.workers)
         return ServedModel(artifact, open_engine(artifact, threads), self.settings, self.metrics)
+
+    def tell_alive(self) -> None:
+        """Tells the other workers that this one's event loop turns, and how much waits in it."""
+        self.board.beat()
+        for model in self:
+            self.metrics.queued(model.name, model.batcher.queued)
 
     def check_ready(self) -> None:
         """Raises Unready until every model of every worker is warm."""

@@ -95,7 +95,7 @@ class Mintage:
         gc.collect()
         gc.freeze()  # what has been imported stays: the collector need not look at it again and again
         end_when_an_engine_hangs(models, settings.engine_timeout_s)
-        self.background = [asyncio.create_task(_beat(models.board))]
+        self.background = [asyncio.create_task(_tell_alive())]
         if settings.reload_s:
             self.background.append(asyncio.create_task(Reloader(models).run(settings.reload_s)))
 
@@ -133,9 +133,9 @@ class Mintage:
         return await asyncio.to_thread(_sheet, made.images, scale)
 
 
-async def _beat(board: Board) -> None:
+async def _tell_alive() -> None:
     while True:
-        board.beat()
+        models.tell_alive()
         await asyncio.sleep(1)
 
 
