@@ -24,7 +24,7 @@ from service.errors import Expired, Overloaded, Unready
 from service.requests import WorkItem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Made:
     """What came of a work item, and where its time went."""
 
@@ -34,7 +34,7 @@ class Made:
     batch: int  # images in the largest engine call it was part of
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Job:
     item: WorkItem
     future: asyncio.Future[Made]

@@ -35,19 +35,25 @@ ENCODING_VERSION = 2  # counts up when the same pixels become other bytes
 JPEG_QUALITY = 90
 SMALL_PNG = 4096  # bytes before compression: below, ISA-L's level 1 costs ten times its level 0
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR = {1: 0, 3: 2}  # channels -> the header's colour type: grey, RGB
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(content, zlib.crc32(kind))
-    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)))
+    data = kind + content
+    return len(content).to_bytes(4) + data + zlib.crc32(data).to_bytes(4)
 
 
 _PNG_END = _chunk(b"IEND", b"")
 
 
-@dataclass(frozen=True)
+@functools.lru_cache(maxsize=64)
+def _png_begin(height: int, width: int, channels: int) -> bytes:
+    """Signature and header."""
+    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_COLOUR[channels], 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
+
+
+@dataclass(frozen=True, slots=True)
 class Rendering:
     """How finished images become a reply."""
 
@@ -75,14 +81,17 @@ def png(image: Pixels, about: Mapping[str, Any]) -> bytes:
     the image goes into a text chunk with the keyword `mintage`, as JSON in ASCII.
     """
     height, width, channels = image.shape
-    rows = np.empty((height, 1 + width * channels), np.uint8)
-    rows[:, 0] = 0  # filter type: none
+    rows = np.zeros((height, 1 + width * channels), np.uint8)  # before each row its filter type: none
     rows[:, 1:] = image.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_COLOUR[channels], 0, 0, 0)
-    text = json.dumps(about, separators=(",", ":")).encode("ascii")
-    data = isal_zlib.compress(rows.tobytes(), 0 if rows.nbytes < SMALL_PNG else 1)
-    chunks = (_chunk(b"IHDR", header), _chunk(b"tEXt", b"mintage\0" + text), _chunk(b"IDAT", data))
-    return b"".join((_PNG_SIGNATURE, *chunks, _PNG_END))
+    data = isal_zlib.compress(rows, 0 if rows.nbytes < SMALL_PNG else 1)
+    text = _chunk(b"tEXt", b"mintage\0" + _ascii_json(about))
+    return b"".join((_png_begin(height, width, channels), text, _chunk(b"IDAT", data), _PNG_END))
+
+
+def _ascii_json(about: Mapping[str, Any]) -> bytes:
+    """A PNG's text has no characters beyond Latin-1, so those of class names are escaped."""
+    text = msgspec.json.encode(about)
+    return text if text.isascii() else json.dumps(about, separators=(",", ":")).encode("ascii")
 
 
 def _json(pngs: Sequence[bytes], recipe: Recipe) -> bytes:

@@ -27,8 +27,11 @@ class Disconnected(Exception):
 
 def header(scope: Scope, name: bytes) -> str | None:
     """A request header by its lower-case name; several of one name are joined by commas."""
-    values = [value for key, value in scope["headers"] if key == name]
-    return b", ".join(values).decode("latin-1") if values else None
+    found: bytes | None = None
+    for key, value in scope["headers"]:
+        if key == name:
+            found = value if found is None else found + b", " + value
+    return None if found is None else found.decode("latin-1")
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from service.requests import WorkItem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A work item and the model version that carries it out."""
 
@@ -19,10 +19,14 @@ class Recipe:
 
     def common(self) -> dict[str, Any]:
         """What all images of the item share: model, class or mix, truncation."""
-        weights = [(self.class_names[i], w) for i, w in enumerate(self.item.class_vector.tolist()) if w > 0]
-        of_class = {"label": weights[0][0]} if len(weights) == 1 else {"mix": dict(weights)}
-        truncation = self.item.truncation
-        return {"model": self.model, **of_class, **({} if truncation is None else {"truncation": truncation})}
+        vector, names, truncation = self.item.class_vector, self.class_names, self.item.truncation
+        present = vector.nonzero()[0].tolist()
+        told: dict[str, Any] = {"model": self.model}
+        if len(present) == 1:
+            told["label"] = names[present[0]]
+        else:
+            told["mix"] = {names[index]: float(vector[index]) for index in present}
+        return told if truncation is None else {**told, "truncation": truncation}
 
     def seed(self, place: int) -> int | None:
         """The seed of one image; None where its latent was given."""

@@ -68,7 +68,7 @@ class ImagesRequest(Struct, forbid_unknown_fields=True, frozen=True):
 _decoder = msgspec.json.Decoder(ImagesRequest)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class WorkItem:
     """Images to make. Whoever builds one has checked it: nothing in it can fail an engine call."""
 
