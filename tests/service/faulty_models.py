@@ -7,6 +7,7 @@ latent's first component is above `TRIGGER`, which no seed gives.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import TensorProto as Type
@@ -27,7 +28,7 @@ def write_faulty(folder: Path, fault: str) -> Path:
     """An artifact named after its fault, in `folder`."""
     nodes = [*_BRIGHTNESS, *_FAULTS[fault]]
     nodes.append(_node("Cast", "finished", IMAGES, to=Type.UINT8))
-    shape = ["n", "rows", 8, 1]
+    shape: list[str | int | None] = ["n", "rows", 8, 1]
     graph = helper.make_graph(
         nodes,
         fault,
@@ -51,7 +52,7 @@ def write_faulty(folder: Path, fault: str) -> Path:
     ).path
 
 
-def _node(kind: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
+def _node(kind: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
 
 
