@@ -131,7 +131,7 @@ def test_heads_that_drip_and_replies_that_nobody_reads_leave_others_alone(url: s
                 assert (await ask(url, GOOD)).status == 200
 
         async def are_closed() -> bool:
-            return process.num_fds() <= files + 5
+            return bool(process.num_fds() <= files + 5)
 
         await until(are_closed)
 

@@ -55,8 +55,8 @@ def generators(models_folder: Path) -> dict[str, Generator]:
 
 @pytest.fixture(scope="module")
 def url(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = {"models": models_folder, "workers": 2, "threads": 1, "max_queue": 1000, "max_images": 64}
-    with serving(tmp_path_factory.mktemp("home"), **settings) as (url, _):
+    home = tmp_path_factory.mktemp("home")
+    with serving(home, models=models_folder, workers=2, threads=1, max_queue=1000, max_images=64) as (url, _):
         yield url
 
 

@@ -54,9 +54,9 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (b'\xef\xbb\xbf{"label": 0}', 400, ""),
     ('{"label": 0}'.encode("utf-16"), 400, ""),
     (b'{"label": "\\u0000"}', 422, "label"),
-    ('{"label": "ＢＡＧ"}'.encode(), 422, "label"),
+    ('{"label": "\uff22\uff41\uff47"}'.encode(), 422, "label"),
     ('{"label": "Bag\u200b"}'.encode(), 422, "label"),
-    ('{"mix": {"٣": 1}}'.encode(), 422, "mix"),
+    ('{"mix": {"\u0663": 1}}'.encode(), 422, "mix"),
     ('{"label": 0, "model": "grey\u0000"}'.encode(), 400, ""),
     # JSON that is none.
     (b"{'label': 0}", 400, ""),
