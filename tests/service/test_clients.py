@@ -163,6 +163,57 @@ def test_a_hundred_megabytes_are_refused_early_and_never_kept(url: str, chunked:
     in_time(scenario())
 
 
+ENDLESS = {
+    "headers": (b"GET /livez HTTP/1.1\r\n", b"x-name: value\r\n" * 1000),
+    "a header": (b"GET /livez HTTP/1.1\r\nx-name: ", b"v" * 10_000),
+    "a name": (b"GET /livez HTTP/1.1\r\n", b"n" * 10_000),
+    "a path": (b"GET /", b"p" * 10_000),
+    "blank lines": (b"", b"\r\n" * 10_000),
+    "trailers": (
+        post(b"").replace(b"content-length: 0", b"transfer-encoding: chunked") + b"1\r\nx\r\n0\r\n",
+        b"x-name: value\r\n" * 1000,
+    ),
+    "a chunk's extension": (
+        post(b"").replace(b"content-length: 0", b"transfer-encoding: chunked") + b"1;",
+        b"e" * 10_000,
+    ),
+}
+
+
+async def flood(connection: Connection, start: bytes, part: bytes) -> None:
+    await connection.send(start)
+    for _ in range(10_000):  # 100 MB
+        await connection.send(part)
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_what_never_ends_is_hung_up_on_and_never_kept(url: str, what: str) -> None:
+    start, part = ENDLESS[what]
+
+    async def scenario() -> None:
+        process = await worker(url)
+        before = process.memory_info().rss
+        async with connected(url) as connection:
+            with pytest.raises(ConnectionError):
+                await flood(connection, start, part)
+            with suppress(Broken):  # a client that goes on sending may not see it
+                assert (await connection.reply()).status == 431
+        assert process.memory_info().rss - before < 8 * MIB
+        assert (await ask(url, GOOD)).status == 200
+
+    in_time(scenario())
+
+
+def test_a_head_that_is_too_large_is_told_so(url: str) -> None:
+    async def scenario() -> None:
+        async with connected(url) as connection:
+            await connection.send(b"GET /livez HTTP/1.1\r\nx-name: " + b"v" * 2**16)
+            reply = await connection.reply()
+            assert (reply.status, reply.json["status"]) == (431, 431)
+
+    in_time(scenario())
+
+
 def test_requests_in_one_write_are_answered_in_order(url: str) -> None:
     requests = [post({"model": "grey", "label": n % 3, "seed": n, "format": "npy"}) for n in range(40)]
     requests[7], requests[20] = get("/livez"), get("/nowhere")
