@@ -222,8 +222,15 @@ class MicroBatcher:
             self.call_began = None
 
     def _finish(self, batch: _Batch, computed: _Computed) -> None:
-        """Gives the images to their requests, or the error."""
-        outcomes, began, ready = computed
+        """Tells the requests what became of them. The next batch is made in any case."""
+        try:
+            self._tell(batch, *computed)
+        except Exception as error:  # such as no memory to put a large request's images together
+            for job, _ in batch:
+                if not job.future.done():
+                    job.future.set_exception(error)
+
+    def _tell(self, batch: _Batch, outcomes: Sequence[_Outcome], began: float, ready: float) -> None:
         made = 0
         for (job, _), outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Exception):

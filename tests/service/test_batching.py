@@ -232,6 +232,22 @@ def test_a_request_that_the_engine_fails_on_leaves_its_batch_mates_alone(short_c
     assert engine.batches[:4] == [[1, 7, 2, 3], [1], [7], [2, 3]]
 
 
+@pytest.mark.parametrize("short_call_s", [0, 60])
+def test_an_engine_that_loses_images_fails_its_batch_and_goes_on_with_the_next(short_call_s: float) -> None:
+    async def scenario() -> None:
+        batcher = MicroBatcher(lose_seven, 8, 1000, images_per_s=1000, short_call_s=short_call_s)
+        both = [batcher.submit(item(1), 10), batcher.submit(item(7), 10)]
+        results = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(results[1], ValueError)
+        assert seeds(await batcher.submit(item(2), 10)) == [2]
+        await batcher.close()
+
+    def lose_seven(items: Sequence[WorkItem]) -> list[Pixels]:
+        return [images for images in HeldEngine().run(items) if images.max() != 7]
+
+    asyncio.run(scenario())
+
+
 def test_closing_finishes_accepted_work_and_refuses_new() -> None:
     async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
         first = await held(batcher, engine)
