@@ -3,6 +3,9 @@
 A batch forms while the engine is busy, never by waiting while it is idle: a lone request is computed at
 once, and what arrives meanwhile is the next batch. Batches and limits are counted in images, not requests.
 
+An engine call that fails is made again for each of its items alone, so that only those fail which do so by
+themselves.
+
 A call that is expected to be short runs on the event loop itself: handing it to another thread and
 fighting with it over the interpreter costs more than it saves. Longer ones run on the engine's thread.
 """
@@ -51,7 +54,8 @@ class _Job:
 
 
 _Batch = list[tuple[_Job, WorkItem]]
-_Computed = tuple[Sequence[Pixels], float, float]  # images of each item; begun, ready: seconds, monotonic
+_Outcome = Pixels | Exception
+_Computed = tuple[Sequence[_Outcome], float, float]  # of each item; begun, ready: seconds, monotonic
 
 
 class MicroBatcher:
@@ -154,10 +158,7 @@ class MicroBatcher:
             return
         items = [item for _, item in batch]
         if self._images_per_s and count <= self._images_per_s * self._short_call_s:
-            try:
-                self._finish(batch, self._compute(items))
-            except Exception as error:
-                self._fail(batch, error)
+            self._finish(batch, self._compute(items))
             # Behind the replies to this batch, which are sent first.
             loop.call_soon(self._next, loop)
         else:
@@ -167,10 +168,7 @@ class MicroBatcher:
     def _called(
         self, loop: asyncio.AbstractEventLoop, batch: _Batch, done: asyncio.Future[_Computed]
     ) -> None:
-        if error := done.exception():
-            self._fail(batch, error)
-        else:
-            self._finish(batch, done.result())
+        self._finish(batch, done.result())
         self._next(loop)
 
     def _take(self) -> tuple[_Batch, int]:
@@ -203,28 +201,51 @@ class MicroBatcher:
         return count
 
     def _compute(self, items: list[WorkItem]) -> _Computed:
-        """The images of each item, and when they were begun and ready; may run on the engine's thread."""
-        self.call_began = began = time.monotonic()
+        """What becomes of each item, and when it was begun and ready; may run on the engine's thread."""
+        began = time.monotonic()
+        outcomes: Sequence[_Outcome]
         try:
-            return self._run(items), began, time.monotonic()
+            outcomes = self._call(items)
+        except Exception as error:
+            outcomes = [self._alone(item) for item in items] if len(items) > 1 else [error]
+        return outcomes, began, time.monotonic()
+
+    def _alone(self, item: WorkItem) -> _Outcome:
+        try:
+            return self._call([item])[0]
+        except Exception as error:
+            return error
+
+    def _call(self, items: list[WorkItem]) -> Sequence[Pixels]:
+        self.call_began = time.monotonic()
+        try:
+            return self._run(items)
         finally:
             self.call_began = None
 
     def _finish(self, batch: _Batch, computed: _Computed) -> None:
-        """Gives the images to their requests."""
-        images, began, ready = computed
-        rate = sum(len(part) for part in images) / max(ready - began, 1e-6)
-        before = self._images_per_s
-        self._images_per_s = 0.8 * before + 0.2 * rate if before else rate
-        for (job, _), part in zip(batch, images, strict=True):
-            job.parts.append(part)
+        """Tells the requests what became of them. The next batch is made in any case."""
+        try:
+            self._tell(batch, *computed)
+        except Exception as error:  # such as no memory to put a large request's images together
+            for job, _ in batch:
+                if not job.future.done():
+                    job.future.set_exception(error)
+
+    def _tell(self, batch: _Batch, outcomes: Sequence[_Outcome], began: float, ready: float) -> None:
+        made = 0
+        for (job, _), outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                if not job.future.done():
+                    job.future.set_exception(outcome)
+                continue
+            made += len(outcome)
+            job.parts.append(outcome)
             if not job.remaining and not job.future.done():
                 job.future.set_result(_made(job, ready))
-
-    def _fail(self, batch: _Batch, error: BaseException) -> None:
-        for job, _ in batch:
-            if not job.future.done():
-                job.future.set_exception(error)
+        if made:
+            rate, before = made / max(ready - began, 1e-6), self._images_per_s
+            self._images_per_s = 0.8 * before + 0.2 * rate if before else rate
 
 
 def _expire(job: _Job) -> None:

@@ -64,9 +64,14 @@ class Board:
         handle, path = tempfile.mkstemp(prefix="mintage-", dir=folder)
         os.truncate(handle, workers * (STATUS_COLUMNS + columns) * DOUBLE)
         os.close(handle)
-        atexit.register(Path(path).unlink, missing_ok=True)
         os.environ[VARIABLE] = json.dumps({"path": path, "models": list(models), "workers": workers})
+        atexit.register(Path(path).unlink, missing_ok=True)
         return cls._open(0)
+
+    @staticmethod
+    def remove() -> None:
+        """Removes the table of this server; processes that have it open keep it."""
+        Path(json.loads(os.environ[VARIABLE])["path"]).unlink(missing_ok=True)
 
     @classmethod
     def join(cls, worker: int) -> Board | None:

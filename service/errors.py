@@ -84,6 +84,12 @@ class InvalidField(Problem):
         super().__init__(detail, field=field)
 
 
+class HeadTooLarge(Problem):
+    """A request line and headers without end."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
 class Overloaded(Problem):
     """The queue is full."""
 

@@ -125,8 +125,10 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def join(self, board: Board) -> None:
-        """Counts in a table shared with other workers."""
+        """Counts in a table shared with other workers, where the one that this one replaces ended."""
         self._board = board
+        for model in self.models:  # whatever waited there is gone
+            self.queued(model, 0)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One reply; `route` as the path's pattern, anything else counts as "other"."""

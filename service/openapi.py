@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from generator.latents import MAX_TRUNCATION
 from service import VERSION
 from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_JSON
@@ -13,7 +14,8 @@ from service.keys import METRICS, OPEN
 from service.models import Models
 from service.openai_requests import GenerationsRequest
 from service.openapi_protocols import COMPONENTS, generations_path, inference_paths
-from service.requests import ImagesRequest
+from service.reply_schemas import REPLIES
+from service.requests import MAX_SCALE, ImagesRequest
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 _TEXT_HEADER = {"schema": {"type": "string"}}
@@ -33,40 +35,7 @@ def openapi(models: Models) -> dict[str, Any]:
     (schema, generations), components = msgspec.json.schema_components(
         [ImagesRequest, GenerationsRequest], ref_template="#/components/schemas/{name}"
     )
-    components |= COMPONENTS
-    components["Problem"] = {
-        "type": "object",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "field": {"type": "string", "description": "The field at fault"},
-            "retry_after_s": {"type": "integer"},
-        },
-    }
-    components["Images"] = {
-        "type": "object",
-        "required": ["model", "images"],
-        "properties": {
-            "model": {"type": "string", "description": "name@digest"},
-            "label": {"type": "string"},
-            "mix": {"type": "object", "additionalProperties": {"type": "number"}},
-            "truncation": {"type": ["number", "null"]},
-            "images": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["seed", "b64_png"],
-                    "properties": {
-                        "seed": {"type": ["integer", "null"]},
-                        "b64_png": {"type": "string", "contentEncoding": "base64"},
-                    },
-                },
-            },
-        },
-    }
+    components |= COMPONENTS | REPLIES
     name = models.find(models.default).spec.class_names[-1] if models.ready else 0
     document: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -79,18 +48,18 @@ def openapi(models: Models) -> dict[str, Any]:
             "/v1/images": {"post": _post_images(schema, name)},
             "/v1/images/generations": {"post": generations_path(generations, str(name))},
             "/v1/images/{model}/{label}/{file}": {"get": _get_image()},
-            "/v1/models": {"get": _get("models", "The models that are served", _json({"type": "object"}))},
+            "/v1/models": {"get": _get("models", "The models that are served", _json("Models"))},
             "/v1/models/{model}": {
                 "get": _get(
                     "models",
                     "One model: manifest, engine, warm batch sizes",
-                    _json({"type": "object"}),
+                    _json("Model"),
                     "model",
                 )
             },
             **inference_paths(name),
-            "/livez": {"get": _get("health", "Is the process up?", _json({"type": "object"}))},
-            "/readyz": {"get": _get("health", "Can it answer?", _json({"type": "object"})) | _unready()},
+            "/livez": {"get": _get("health", "Is the process up?", _json("Alive"))},
+            "/readyz": {"get": _get("health", "Can it answer?", _json("Ready")) | _unready()},
             "/metrics": {"get": _get("health", "All workers' numbers, for Prometheus", _text())},
         },
         "components": {"schemas": components, "securitySchemes": _KEYS},
@@ -118,8 +87,8 @@ def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
             "Server-Timing": _TEXT_HEADER,
         },
         "content": {
-            media_type: _BINARY if form != "json" else {"schema": {"$ref": "#/components/schemas/Images"}}
-            for form, media_type in MEDIA_TYPES.items()
+            **{media_type: _BINARY for form, media_type in MEDIA_TYPES.items() if form != "json"},
+            **_json("Images"),
         },
     }
     problems = {
@@ -130,6 +99,7 @@ def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
         415: "The body is not sent as application/json",
         422: "A field has a value that is not allowed; `field` names it",
         429: "The queue is full; Retry-After says when to come again",
+        500: "The engine failed; the server's log says how",
         503: "Starting or shutting down",
         504: "timeout_ms was over",
     }
@@ -161,9 +131,12 @@ def _get_image() -> dict[str, Any]:
         "file": "The seed and .png, .webp or .jpg; latent.png with ?latent=",
     }
     query = {
-        "truncation": ({"type": "number"}, "Keeps the latent's components within [-t, t]"),
-        "scale": ({"type": "integer"}, "Enlarges by a whole factor"),
-        "quality": ({"type": "integer"}, "Of .jpg and .webp"),
+        "truncation": (
+            {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TRUNCATION},
+            "Keeps the latent's components within [-t, t]",
+        ),
+        "scale": ({"type": "integer", "minimum": 1, "maximum": MAX_SCALE}, "Enlarges by a whole factor"),
+        "quality": ({"type": "integer", "minimum": 1, "maximum": 100}, "Of .jpg and .webp"),
         "mix": (text, "slug:weight,slug:weight"),
         "latent": (text, "base64url of little-endian float32"),
     }
@@ -191,6 +164,7 @@ def _get_image() -> dict[str, Any]:
             "410": _problem("That version of the model is no longer served"),
             "422": _problem("A parameter has a value that is not allowed"),
             "429": _problem("The queue is full"),
+            "500": _problem("The engine failed"),
             "503": _problem("Starting or shutting down"),
             "504": _problem("Not computed in time"),
         },
@@ -209,16 +183,16 @@ def _get(tag: str, summary: str, content: dict[str, Any], parameter: str | None 
 
 
 def _unready() -> dict[str, Any]:
-    ready = {"description": "Every model is warm", "content": _json({"type": "object"})}
-    return {"responses": {"200": ready, "503": _problem("Still warming up")}}
+    ready = {"description": "Every model is warm", "content": _json("Ready")}
+    return {"responses": {"200": ready, "503": _problem("A worker is starting, hangs or is gone")}}
 
 
 def _text() -> dict[str, Any]:
     return {"text/plain": {"schema": {"type": "string"}}}
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+def _json(component: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{component}"}}}
 
 
 def _problem(description: str) -> dict[str, Any]:

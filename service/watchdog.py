@@ -60,5 +60,6 @@ def end_when_a_worker_cannot_start(board: Board) -> None:
 
 
 def _fail() -> None:
+    Board.remove()  # the exit handlers before this one are not reached
     sys.stdout.flush()
     os._exit(1)

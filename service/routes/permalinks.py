@@ -71,11 +71,17 @@ def _digest_on_disk(model: ServedModel) -> str:
 
 
 def _query(scope: Scope) -> dict[str, str]:
-    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    for key, _ in pairs:
+    """The link's parameters, each given once. Raises InvalidField."""
+    query: dict[str, str] = {}
+    for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
         if key not in PARAMETERS:
             raise InvalidField(key, f"unknown parameter {key!r}: allowed are {', '.join(PARAMETERS)}")
-    return dict(pairs)
+        if key in query:
+            raise InvalidField(key, f"{key} is given twice: leave one out")
+        if value.lower() == "null":  # which msgspec would take for None
+            raise InvalidField(key, f"{key} is {value}: leave it out")
+        query[key] = value
+    return query
 
 
 def _request(query: dict[str, str], label: str, stem: str, model: ServedModel) -> ImagesRequest:

@@ -30,6 +30,7 @@ class HeldEngine:
         self.gate.set()
         self.began = threading.Semaphore(0)
         self.broken: Exception | None = None
+        self.broken_by = -1  # the seed that it fails on
 
     def run(self, items: Sequence[WorkItem]) -> list[Pixels]:
         self.batches.append([seed for work in items for seed in work.seeds])
@@ -37,6 +38,8 @@ class HeldEngine:
         assert self.gate.wait(10)
         if self.broken:
             raise self.broken
+        if self.broken_by in self.batches[-1]:
+            raise RuntimeError(f"{self.broken_by} is too much")
         return [np.array(work.seeds, np.uint8).reshape(-1, 1, 1, 1) for work in items]
 
 
@@ -203,6 +206,46 @@ def test_a_failing_engine_fails_its_batch_and_goes_on_with_the_next() -> None:
         assert batcher.queued == 0
 
     in_loop(scenario)
+
+
+@pytest.mark.parametrize("short_call_s", [0, 60])
+def test_a_request_that_the_engine_fails_on_leaves_its_batch_mates_alone(short_call_s: float) -> None:
+    async def scenario() -> None:
+        batcher = MicroBatcher(engine.run, 8, 1000, images_per_s=1000, short_call_s=short_call_s)
+        results = await asyncio.gather(
+            *(batcher.submit(item(*work), 10) for work in ([1], [7], [2, 3])), return_exceptions=True
+        )
+        assert [seeds(made) for made in results if isinstance(made, Made)] == [[1], [2, 3]]
+        assert str(results[1]) == "7 is too much"
+        large = [batcher.submit(item(*range(start, start + 20)), 10) for start in (0, 20)]
+        failed, made = await asyncio.gather(*large, return_exceptions=True)
+        assert str(failed) == "7 is too much"
+        assert isinstance(made, Made)
+        assert seeds(made) == list(range(20, 40))
+        assert batcher.queued == 0
+        assert batcher.call_began is None
+        await batcher.close()
+
+    engine = HeldEngine()
+    engine.broken_by = 7
+    asyncio.run(scenario())
+    assert engine.batches[:4] == [[1, 7, 2, 3], [1], [7], [2, 3]]
+
+
+@pytest.mark.parametrize("short_call_s", [0, 60])
+def test_an_engine_that_loses_images_fails_its_batch_and_goes_on_with_the_next(short_call_s: float) -> None:
+    async def scenario() -> None:
+        batcher = MicroBatcher(lose_seven, 8, 1000, images_per_s=1000, short_call_s=short_call_s)
+        both = [batcher.submit(item(1), 10), batcher.submit(item(7), 10)]
+        results = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(results[1], ValueError)
+        assert seeds(await batcher.submit(item(2), 10)) == [2]
+        await batcher.close()
+
+    def lose_seven(items: Sequence[WorkItem]) -> list[Pixels]:
+        return [images for images in HeldEngine().run(items) if images.max() != 7]
+
+    asyncio.run(scenario())
 
 
 def test_closing_finishes_accepted_work_and_refuses_new() -> None:

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from service.board import BEAT, HUNG_S, VARIABLE, Board
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -68,3 +71,22 @@ def test_a_worker_whose_loop_stands_still_is_not_ready(two_workers: tuple[Board,
 
 def test_there_is_no_row_for_a_worker_too_many(two_workers: tuple[Board, Board]) -> None:
     assert Board.join(2) is None
+
+
+def test_a_server_whose_workers_cannot_start_ends_with_status_1_and_leaves_no_table() -> None:
+    program = """
+import json, os, signal, sys, time
+from service.board import VARIABLE, Board
+from service.watchdog import end_when_a_worker_cannot_start
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+board = Board.create(["fashion"], workers=1, columns=1)
+print(json.loads(os.environ[VARIABLE])["path"])
+board.tell_failed()
+end_when_a_worker_cannot_start(board)
+time.sleep(30)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert not Path(ended.stdout.strip()).exists()

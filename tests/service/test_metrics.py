@@ -102,3 +102,18 @@ def test_refused_and_dropped_work_is_counted(run: Callable[..., None]) -> None:
         assert found["mintage_dropped_total"]["grey", "expired"] == 1
 
     run(scenario, max_queue=300)
+
+
+def test_a_worker_that_replaces_another_counts_on_but_has_an_empty_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    Board.create(["grey"], workers=1, columns=Metrics((), ["grey"]).columns)
+    for expected in (5, 10):
+        metrics, board = Metrics((), ["grey"]), Board.join(0)
+        assert board is not None
+        metrics.join(board)
+        assert samples(metrics.exposition())["mintage_queued_images"]["grey",] == 0
+        metrics.made("grey", 5, 0.1, 0.1)
+        metrics.queued("grey", 7)
+        assert samples(metrics.exposition())["mintage_images_total"]["grey",] == expected

@@ -114,6 +114,8 @@ def test_a_version_that_is_gone_says_so(run: Run) -> None:
         ("grey/bag/7.png?scale=0", 422, "scale '0': allowed is whole numbers from 1 to 64"),
         ("grey/bag/7.png?scale=big", 422, "scale"),
         ("grey/bag/7.png?truncation=nan", 422, "truncation"),
+        ("grey/bag/7.png?truncation=null", 422, "truncation is null: leave it out"),
+        ("grey/bag/7.png?scale=2&scale=3", 422, "scale is given twice: leave one out"),
         ("grey/bag/7.png?color=red", 422, "unknown parameter 'color'"),
         ("grey/bag/7.png?quality=5", 422, "quality is for jpeg and webp"),
         ("grey/bag/7.png?mix=bag:1", 422, "the word mix for its class"),

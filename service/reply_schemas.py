@@ -1,0 +1,74 @@
+"""JSON schemas of the replies, by name: the components of the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT, _WHOLE, _TRUTH = ({"type": kind} for kind in ("string", "integer", "boolean"))
+
+
+def _object(optional: dict[str, Any] | None = None, /, **required: Any) -> dict[str, Any]:
+    properties = {**required, **(optional or {})}
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+REPLIES: dict[str, Any] = {
+    "Problem": _object(
+        {"field": {**_TEXT, "description": "The field at fault"}, "retry_after_s": _WHOLE},
+        type=_TEXT,
+        title=_TEXT,
+        status=_WHOLE,
+        detail=_TEXT,
+    ),
+    "Images": _object(
+        {
+            "label": _TEXT,
+            "mix": {"type": "object", "additionalProperties": {"type": "number"}},
+            "truncation": {"type": "number"},
+        },
+        model={**_TEXT, "description": "name@digest"},
+        images=_list(
+            _object(
+                seed={"type": ["integer", "null"], "description": "null where a latent was given"},
+                b64_png={**_TEXT, "contentEncoding": "base64"},
+            )
+        ),
+    ),
+    "Model": _object(
+        id=_TEXT,
+        object={"const": "model"},
+        created={**_WHOLE, "description": "Seconds since 1970"},
+        owned_by=_TEXT,
+        version={**_TEXT, "description": "name@digest"},
+        default={**_TRUTH, "description": "Whether it answers requests that name no model"},
+        engine=_object(key=_TEXT, choice=_TEXT),
+        warm_batch_sizes=_list(_WHOLE),
+        manifest=_object(
+            name=_TEXT,
+            digest=_TEXT,
+            spec=_object(
+                class_names=_list(_TEXT),
+                slugs=_list(_TEXT),
+                image_size=_WHOLE,
+                channels={"enum": [1, 3]},
+                latent_dim=_WHOLE,
+                noise={"enum": ["gaussian", "uniform"]},
+            ),
+            files={"type": "object", "additionalProperties": _TEXT},
+            provenance={"type": "object"},
+            parity={"type": "object"},
+            metrics={"type": "object"},
+        ),
+    ),
+    "Models": _object(object={"const": "list"}, data=_list({"$ref": "#/components/schemas/Model"})),
+    "Alive": _object(status={"const": "alive"}),
+    "Ready": _object(
+        status={"const": "ready"},
+        models=_list(_TEXT),
+        workers=_list(_object(pid=_WHOLE, version=_TEXT)),
+    ),
+}

@@ -1,0 +1,84 @@
+"""The OpenAPI document is true of a real server: requests made from it get the replies that it promises."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import CHECKS, load_all_checks
+
+from service.models import Models
+from service.openapi import openapi
+from service.settings import Settings
+from tests.service.test_server import serving
+
+load_all_checks()
+EXAMPLES = 1000 if os.environ.get("MINTAGE_TEST_LONG") else 60
+NOT_OURS = {
+    # What a field may be depends on others and on the model: a label is a string, but not any string is a
+    # class. The schema cannot say it, so valid data by the schema may well get a 422, which is documented.
+    "positive_data_acceptance",
+}
+OUR_CHECKS: Any = [check for check in CHECKS.get_all() if check.__name__ not in NOT_OURS]
+
+
+@pytest.fixture(scope="module")
+def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("home"), models=models_folder, max_images=64) as (url, _):
+        yield url
+
+
+def narrowed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with words in place of any text where only words that exist lead anywhere."""
+    words = {
+        "model": ["grey", "rgb", "none"],
+        "label": ["0", "bag", "cat", "mix"],
+        "version": ["none"],
+        "file": ["7.png", "7.webp", "7.jpg", "latent.png", "7.gif"],
+    }
+    for operations in document["paths"].values():
+        for parameter in operations.get("get", {}).get("parameters", []):
+            if parameter["in"] == "path":
+                parameter["schema"] = {"enum": words[parameter["name"]]}
+    fields = document["components"]["schemas"]["ImagesRequest"]["properties"]
+    fields["model"] = {"enum": ["grey", "rgb", None]}
+    fields["label"] = {"enum": [0, 1, "Bag", "cat"]}
+    for field in ("mix", "latent"):
+        del fields[field]
+    return document
+
+
+def described() -> dict[str, Any]:
+    return openapi(Models(Settings()))
+
+
+wide = schemathesis.openapi.from_dict(described())
+deep = schemathesis.openapi.from_dict(narrowed(described()))
+
+
+@wide.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_reply_is_one_that_the_document_promises(case: schemathesis.Case[Any], server: str) -> None:
+    case.call_and_validate(base_url=server, checks=OUR_CHECKS, timeout=30)
+
+
+@deep.include(path_regex="^/v1/.*").parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_reply_to_words_that_exist_is_promised(case: schemathesis.Case[Any], server: str) -> None:
+    case.call_and_validate(base_url=server, checks=OUR_CHECKS, timeout=30)
+
+
+def test_the_document_that_is_tested_is_the_one_that_is_served(server: str) -> None:
+    served = httpx.get(f"{server}/openapi.json").json()
+    here = described()
+    for document in (served, here):
+        examples = document["paths"]["/v1/images"]["post"]["requestBody"]["content"]["application/json"]
+        del examples["examples"]  # they name a class of the served models
+    assert served == json.loads(json.dumps(here))
