@@ -77,8 +77,11 @@ def test_every_reply_to_words_that_exist_is_promised(case: schemathesis.Case[Any
 
 def test_the_document_that_is_tested_is_the_one_that_is_served(server: str) -> None:
     served = httpx.get(f"{server}/openapi.json").json()
-    here = described()
-    for document in (served, here):
-        examples = document["paths"]["/v1/images"]["post"]["requestBody"]["content"]["application/json"]
-        del examples["examples"]  # they name a class of the served models
-    assert served == json.loads(json.dumps(here))
+    assert without_examples(served) == without_examples(json.loads(json.dumps(described())))
+
+
+def without_examples(part: Any) -> Any:
+    """They name classes of the served models."""
+    if isinstance(part, dict):
+        return {key: without_examples(value) for key, value in part.items() if key != "examples"}
+    return [without_examples(value) for value in part] if isinstance(part, list) else part
