@@ -1,0 +1,75 @@
+"""Laws of the connection, on a real socket with an application of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+from uvicorn.server import ServerState
+
+from service.connection import BoundedConnection
+from service.http import Receive, Scope, Send, send_reply
+from tests.service.raw_client import Broken, Connection, connected, get
+
+LARGE = 32 * 2**20
+
+
+class Impatient(BoundedConnection):
+    stalled_s = 0.3
+
+
+async def large_reply(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_reply(send, 200, "text/plain", b"x" * LARGE)
+
+
+def on_a_connection(scenario: Callable[[Connection, ServerState], Awaitable[None]]) -> None:
+    async def main() -> None:
+        config = uvicorn.Config(large_reply, log_config=None, lifespan="off")
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Impatient(config, state, {}), "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, connected(url) as connection:
+            await asyncio.wait_for(scenario(connection, state), 30)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as in the service
+        runner.run(main())
+
+
+def test_a_client_that_does_not_read_its_reply_is_hung_up_on() -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await connection.send(get("/"))
+        while not state.connections:
+            await asyncio.sleep(0.01)
+        while state.connections or state.tasks:
+            await asyncio.sleep(0.01)
+        connection.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        with pytest.raises(Broken):
+            await connection.reply()
+
+    on_a_connection(scenario)
+
+
+def test_a_client_that_reads_slowly_gets_its_whole_reply() -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        async def now_and_then() -> None:
+            transport: Any = connection.writer.transport
+            for _ in range(8):
+                transport.pause_reading()
+                await asyncio.sleep(0.15)
+                transport.resume_reading()
+                await asyncio.sleep(0.005)
+
+        await connection.send(get("/"))
+        slowed = asyncio.create_task(now_and_then())
+        reply = await connection.reply()
+        assert len(reply.body) == LARGE
+        await slowed
+
+    on_a_connection(scenario)
