@@ -12,23 +12,30 @@ import uvloop
 from uvicorn.server import ServerState
 
 from service.connection import BoundedConnection
-from service.http import Receive, Scope, Send, send_reply
+from service.http import ASGIApp, Receive, Scope, Send, send_reply
 from tests.service.raw_client import Broken, Connection, connected, get
 
 LARGE = 32 * 2**20
 
 
 class Impatient(BoundedConnection):
-    stalled_s = 0.3
+    stalled_s = head_s = 0.3
 
 
 async def large_reply(scope: Scope, receive: Receive, send: Send) -> None:
     await send_reply(send, 200, "text/plain", b"x" * LARGE)
 
 
-def on_a_connection(scenario: Callable[[Connection, ServerState], Awaitable[None]]) -> None:
+async def late_reply(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.sleep(1)
+    await send_reply(send, 200, "text/plain", b"late")
+
+
+def on_a_connection(
+    scenario: Callable[[Connection, ServerState], Awaitable[None]], app: ASGIApp = large_reply
+) -> None:
     async def main() -> None:
-        config = uvicorn.Config(large_reply, log_config=None, lifespan="off")
+        config = uvicorn.Config(app, log_config=None, lifespan="off")
         config.load()
         state = ServerState()
         loop = asyncio.get_running_loop()
@@ -73,3 +80,25 @@ def test_a_client_that_reads_slowly_gets_its_whole_reply() -> None:
         await slowed
 
     on_a_connection(scenario)
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nhost"])
+def test_a_client_whose_head_is_late_is_hung_up_on(start: bytes) -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        await connection.send(start)
+        with pytest.raises(Broken) as broken:
+            await connection.reply()
+        assert broken.value.received == b""
+
+    on_a_connection(scenario)
+
+
+def test_a_reply_that_takes_long_does_not_make_the_next_head_late() -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        whole = get("/")
+        await connection.send(whole + whole[:10])
+        assert (await connection.reply()).body == b"late"
+        await connection.send(whole[10:])
+        assert (await connection.reply()).body == b"late"
+
+    on_a_connection(scenario, late_reply)
