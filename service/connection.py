@@ -1,10 +1,12 @@
-"""uvicorn's HTTP connection with a bound on what a request's head may be.
+"""uvicorn's HTTP connection, with bounds on what a client can make the server keep.
 
-uvicorn with httptools keeps every byte of a head, or of the trailers of a body, until it is complete, so
-that one client without a key could fill the memory.
+uvicorn with httptools keeps every byte of a head, or of the trailers of a body, until it is complete, and a
+reply until the client has read it, however long that takes.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,27 +17,81 @@ MAX_HEAD = 64 * 1024  # bytes; a head that arrives whole may be larger, as large
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Hangs up on a client that sends more than `MAX_HEAD` bytes without ending a head or bringing a body."""
+    """Hangs up on clients whose heads are endless or late, or who do not read their replies."""
 
+    stalled_s = 30.0  # a client that reads nothing of a reply for so long is not there
+    head_s = 30.0  # so long a client may take for a head
     _pending = 0  # bytes since anything was complete
+    _watch: asyncio.TimerHandle | None = None
+    _wait: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
         self._pending += len(data)
         super().data_received(data)
-        if self._pending > MAX_HEAD and not self.transport.is_closing():
-            self._hang_up()
+        if self._pending and not self.transport.is_closing():
+            if self._pending > MAX_HEAD:
+                self._hang_up()
+            elif self._wait is None:
+                self._wait_for_head()
 
     def on_headers_complete(self) -> None:
-        self._pending = 0
+        self._came()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._pending = 0
+        self._came()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._pending = 0
+        self._came()
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reply(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._end_watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_watch()
+        self._came()
+        super().connection_lost(exc)
+
+    def _came(self) -> None:
+        self._pending = 0
+        if self._wait is not None:
+            self._wait.cancel()
+            self._wait = None
+
+    def _wait_for_head(self) -> None:
+        self._wait = self.loop.call_later(self.head_s, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:  # the next head of a client that waits for a reply
+            self._wait_for_head()
+
+    def _watch_reply(self, unread: int) -> None:
+        self._watch = self.loop.call_later(self.stalled_s, self._look, unread)
+
+    def _look(self, unread_before: int) -> None:
+        unread = self.transport.get_write_buffer_size()
+        if unread < unread_before:
+            self._watch_reply(unread)
+        else:
+            self.transport.abort()
+
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     def _hang_up(self) -> None:
         if self.cycle is None or self.cycle.response_complete:

@@ -1,0 +1,104 @@
+"""Laws of the connection, on a real socket with an application of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+from uvicorn.server import ServerState
+
+from service.connection import BoundedConnection
+from service.http import ASGIApp, Receive, Scope, Send, send_reply
+from tests.service.raw_client import Broken, Connection, connected, get
+
+LARGE = 32 * 2**20
+
+
+class Impatient(BoundedConnection):
+    stalled_s = head_s = 0.3
+
+
+async def large_reply(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_reply(send, 200, "text/plain", b"x" * LARGE)
+
+
+async def late_reply(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.sleep(1)
+    await send_reply(send, 200, "text/plain", b"late")
+
+
+def on_a_connection(
+    scenario: Callable[[Connection, ServerState], Awaitable[None]], app: ASGIApp = large_reply
+) -> None:
+    async def main() -> None:
+        config = uvicorn.Config(app, log_config=None, lifespan="off")
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Impatient(config, state, {}), "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, connected(url) as connection:
+            await asyncio.wait_for(scenario(connection, state), 30)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as in the service
+        runner.run(main())
+
+
+def test_a_client_that_does_not_read_its_reply_is_hung_up_on() -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await connection.send(get("/"))
+        while not state.connections:
+            await asyncio.sleep(0.01)
+        while state.connections or state.tasks:
+            await asyncio.sleep(0.01)
+        connection.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        with pytest.raises(Broken):
+            await connection.reply()
+
+    on_a_connection(scenario)
+
+
+def test_a_client_that_reads_slowly_gets_its_whole_reply() -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        async def now_and_then() -> None:
+            transport: Any = connection.writer.transport
+            for _ in range(8):
+                transport.pause_reading()
+                await asyncio.sleep(0.15)
+                transport.resume_reading()
+                await asyncio.sleep(0.005)
+
+        await connection.send(get("/"))
+        slowed = asyncio.create_task(now_and_then())
+        reply = await connection.reply()
+        assert len(reply.body) == LARGE
+        await slowed
+
+    on_a_connection(scenario)
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nhost"])
+def test_a_client_whose_head_is_late_is_hung_up_on(start: bytes) -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        await connection.send(start)
+        with pytest.raises(Broken) as broken:
+            await connection.reply()
+        assert broken.value.received == b""
+
+    on_a_connection(scenario)
+
+
+def test_a_reply_that_takes_long_does_not_make_the_next_head_late() -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        whole = get("/")
+        await connection.send(whole + whole[:10])
+        assert (await connection.reply()).body == b"late"
+        await connection.send(whole[10:])
+        assert (await connection.reply()).body == b"late"
+
+    on_a_connection(scenario, late_reply)
