@@ -89,7 +89,6 @@ class MicroBatcher:
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self.call_began: float | None = None  # monotonic; of the engine call that runs now
 
     @property
     def queued(self) -> int:
@@ -205,23 +204,16 @@ class MicroBatcher:
         began = time.monotonic()
         outcomes: Sequence[_Outcome]
         try:
-            outcomes = self._call(items)
+            outcomes = self._run(items)
         except Exception as error:
             outcomes = [self._alone(item) for item in items] if len(items) > 1 else [error]
         return outcomes, began, time.monotonic()
 
     def _alone(self, item: WorkItem) -> _Outcome:
         try:
-            return self._call([item])[0]
+            return self._run([item])[0]
         except Exception as error:
             return error
-
-    def _call(self, items: list[WorkItem]) -> Sequence[Pixels]:
-        self.call_began = time.monotonic()
-        try:
-            return self._run(items)
-        finally:
-            self.call_began = None
 
     def _finish(self, batch: _Batch, computed: _Computed) -> None:
         """Tells the requests what became of them. The next batch is made in any case."""

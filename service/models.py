@@ -21,6 +21,7 @@ from service.keys import charge
 from service.metrics import Metrics
 from service.requests import WorkItem, batch_inputs
 from service.settings import Settings
+from service.watchdog import engine_call
 
 WARMING_UP = "models are still warming up: ask again in a second"
 
@@ -66,7 +67,9 @@ class ServedModel:
 
     def _generate(self, items: Sequence[WorkItem]) -> list[Pixels]:
         """One engine call for all items; each gets its own images back. Raises EngineError."""
-        images = self.engine.generate(*batch_inputs(items, self.spec))
+        inputs = batch_inputs(items, self.spec)
+        with engine_call():
+            images = self.engine.generate(*inputs)
         count, size = sum(item.count for item in items), self.spec.image_size
         if images.shape != (count, size, size, self.spec.channels) or images.dtype != np.uint8:
             raise EngineError(f"the engine made {images.dtype} {images.shape} of a batch of {count}")

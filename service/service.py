@@ -88,15 +88,19 @@ class Mintage:
     @bentoml.on_startup
     async def start(self) -> None:
         board = Board.join((server_context.worker_index or 1) - 1)
+
+        def tell_failed() -> None:
+            if board is not None and not models.ready:
+                board.tell_failed()
+
+        end_when_an_engine_hangs(settings.engine_timeout_s, at_last=tell_failed)
         try:
             models.start(tuple(ROUTES), board)
         except (ArtifactError, EngineError) as error:
-            if board is not None:
-                board.tell_failed()
+            tell_failed()
             raise SystemExit(f"mintage cannot start: {error}") from error
         gc.collect()
         gc.freeze()  # what has been imported stays: the collector need not look at it again and again
-        end_when_an_engine_hangs(models, settings.engine_timeout_s)
         self.background = [asyncio.create_task(_tell_alive())]
         if settings.reload_s:
             self.background.append(asyncio.create_task(Reloader(models).run(settings.reload_s)))

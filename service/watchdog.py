@@ -9,9 +9,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from service.board import Board
-from service.models import Models
 
 EVERY_S = 0.25
 HUNG = 70  # exit status of a worker with a hung engine
@@ -19,22 +20,34 @@ HUNG = 70  # exit status of a worker with a hung engine
 logger = logging.getLogger("mintage")
 
 
-def end_when_an_engine_hangs(models: Models, timeout_s: float) -> None:
-    """Ends this worker when an engine call takes longer than `timeout_s`; it is replaced by a new one.
+_began: dict[object, float] = {}  # seconds, monotonic, of every engine call that runs now
 
-    A thread, since the event loop may be what hangs. Nothing else gets a call of native code to end.
+
+@contextmanager
+def engine_call() -> Iterator[None]:
+    """Around each call of an engine, in service, in warm-up, on any thread."""
+    call = object()
+    _began[call] = time.monotonic()
+    try:
+        yield
+    finally:
+        del _began[call]
+
+
+def end_when_an_engine_hangs(timeout_s: float, at_last: Callable[[], None]) -> None:
+    """Ends this worker, after `at_last`, when an engine call takes longer than `timeout_s`.
+
+    It is replaced by a new one. A thread, since the event loop may be what hangs. Nothing else gets a call
+    of native code to end.
     """
 
     def watch() -> None:
         while True:
             time.sleep(EVERY_S)
-            for model in models:
-                began = model.batcher.call_began
-                if began is not None and time.monotonic() - began > timeout_s:
-                    logger.critical(
-                        "%s: an engine call hangs for %g s; this worker ends", model.id, timeout_s
-                    )
-                    os._exit(HUNG)
+            if any(time.monotonic() - began > timeout_s for began in list(_began.values())):
+                logger.critical("an engine call hangs for %g s; this worker ends", timeout_s)
+                at_last()
+                os._exit(HUNG)
 
     threading.Thread(target=watch, name="watchdog", daemon=True).start()
 
