@@ -38,7 +38,9 @@ class Made:
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
+class Job:
+    """A work item on its way."""
+
     item: WorkItem
     future: asyncio.Future[Made]
     submitted: float  # seconds, monotonic, as are `expires` and `started`
@@ -47,13 +49,14 @@ class _Job:
     taken: int = 0  # images already put into batches
     batch: int = 0
     parts: list[Pixels] = field(default_factory=list)
+    timer: asyncio.TimerHandle | None = None
 
     @property
     def remaining(self) -> int:
         return self.item.count - self.taken
 
 
-_Batch = list[tuple[_Job, WorkItem]]
+_Batch = list[tuple[Job, WorkItem]]
 _Outcome = Pixels | Exception
 _Computed = tuple[Sequence[_Outcome], float, float]  # of each item; begun, ready: seconds, monotonic
 
@@ -80,8 +83,8 @@ class MicroBatcher:
         self._images_per_s, self._short_call_s = images_per_s, short_call_s
         # Small items go before large ones, but half of each batch is kept for those that wait on the
         # other side: neither can starve the other.
-        self._small: deque[_Job] = deque()
-        self._large: deque[_Job] = deque()
+        self._small: deque[Job] = deque()
+        self._large: deque[Job] = deque()
         self._small_size = max(1, max_batch // 8)
         self._queued = 0  # images
         self._busy = False
@@ -98,8 +101,19 @@ class MicroBatcher:
     async def submit(self, item: WorkItem, timeout_s: float) -> Made:
         """The images of an item, which leaves the queue at once when the caller is cancelled.
 
-        Raises Overloaded when the queue is full, Expired when `timeout_s` is over before the last image
-        is computed, Unready after `close`, and what the engine raises.
+        Raises what `enter` raises, and what it says of its job's future.
+        """
+        job = self.enter(item, timeout_s)
+        try:
+            return await job.future
+        finally:
+            self.leave(job)
+
+    def enter(self, item: WorkItem, timeout_s: float) -> Job:
+        """Puts an item into the queue; who does so must `leave` once its future is done or of no use.
+
+        The future fails with Expired when `timeout_s` is over before the last image is computed, and with
+        what the engine raises. Raises Overloaded when the queue is full, Unready after `close`.
         """
         if self._closed:
             raise Unready("the server is shutting down: send the request again")
@@ -107,17 +121,19 @@ class MicroBatcher:
             raise self._overloaded(item.count)
         loop = asyncio.get_running_loop()
         now = time.monotonic()
-        job = _Job(item, loop.create_future(), now, now + timeout_s)
+        job = Job(item, loop.create_future(), now, now + timeout_s)
         (self._small if item.count <= self._small_size else self._large).append(job)
         self._queued += item.count
         self._start(loop)
-        timer = loop.call_later(timeout_s, _expire, job)
-        try:
-            return await job.future
-        finally:
-            timer.cancel()
-            self._queued -= job.remaining
-            job.taken = item.count
+        job.timer = loop.call_later(timeout_s, _expire, job)
+        return job
+
+    def leave(self, job: Job) -> None:
+        """Forgets a job; what of it is not computed yet never will be."""
+        if job.timer is not None:
+            job.timer.cancel()
+        self._queued -= job.remaining
+        job.taken = job.item.count
 
     def _is_too_much(self, count: int, timeout_s: float) -> bool:
         """Whether a request would not fit into the queue, or could not be begun before its time is over."""
@@ -187,7 +203,7 @@ class MicroBatcher:
             job.batch = max(job.batch, count)
         return batch, count
 
-    def _add(self, batch: _Batch, queue: deque[_Job], count: int) -> int:
+    def _add(self, batch: _Batch, queue: deque[Job], count: int) -> int:
         """Puts the next `count` images of the first job into the batch."""
         job = queue[0]
         job.started = job.started or time.monotonic()
@@ -240,7 +256,7 @@ class MicroBatcher:
             self._images_per_s = 0.8 * before + 0.2 * rate if before else rate
 
 
-def _expire(job: _Job) -> None:
+def _expire(job: Job) -> None:
     if not job.future.done():
         timeout_ms = (job.expires - job.submitted) * 1000
         job.future.set_exception(
@@ -251,7 +267,7 @@ def _expire(job: _Job) -> None:
         )
 
 
-def _first(queue: deque[_Job]) -> _Job | None:
+def _first(queue: deque[Job]) -> Job | None:
     """The first job that somebody still waits for; the cancelled and expired ones before it are dropped."""
     while queue:
         job = queue[0]
@@ -262,7 +278,7 @@ def _first(queue: deque[_Job]) -> _Job | None:
     return None
 
 
-def _made(job: _Job, ready: float) -> Made:
+def _made(job: Job, ready: float) -> Made:
     return Made(
         images=job.parts[0] if len(job.parts) == 1 else np.concatenate(job.parts),
         queue_ms=(job.started - job.submitted) * 1000,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 
 import uvicorn.config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.direct import Direct
 from service.errors import PROBLEM_JSON, HeadTooLarge
 
 MAX_HEAD = 64 * 1024  # bytes; a head that arrives whole may be larger, as large as one read from the socket
@@ -21,6 +22,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     stalled_s = 30.0  # a client that reads nothing of a reply for so long is not there
     head_s = 30.0  # so long a client may take for a head
+    direct: Direct | None = None  # answers simple requests; None: everything takes the general way
+    _simple: bytearray | None = None  # the body of a simple request, as far as it came
     _pending = 0  # bytes since anything was complete
     _watch: asyncio.TimerHandle | None = None
     _wait: asyncio.TimerHandle | None = None
@@ -32,6 +35,8 @@ class BoundedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._pending += len(data)
         super().data_received(data)
+        if self._simple is not None:  # its body has yet to come, and may be waited for in the general way
+            self._generally(self._simple)
         if self._pending and not self.transport.is_closing():
             if self._pending > MAX_HEAD:
                 self._hang_up()
@@ -40,15 +45,54 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._came()
-        super().on_headers_complete()
+        if self.direct is not None and self._may_be_direct():
+            self._simple = bytearray()
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._came()
-        super().on_body(body)
+        if self._simple is not None:
+            self._simple += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._came()
-        super().on_message_complete()
+        body = self._simple
+        if body is None:
+            super().on_message_complete()
+            return
+        cycle = self.direct.begin(self, bytes(body)) if self.direct is not None else None
+        if cycle is None:
+            self._generally(body)
+            super().on_message_complete()
+        else:
+            self._simple = None
+            self.cycle = cycle  # type: ignore[assignment]  # it has what the connection asks of a cycle
+
+    def _may_be_direct(self) -> bool:
+        """Whether nothing but the head and body of this request decides how it is answered."""
+        return (
+            self.direct is not None
+            and (self.cycle is None or self.cycle.response_complete)
+            and self.direct.is_simple(self.parser.get_method(), self.url, self.headers)
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+            and not self.flow.write_paused
+        )
+
+    def _generally(self, body: bytearray) -> None:
+        """Hands a request that seemed simple over to uvicorn, as if it had come just now."""
+        self._simple = None
+        super().on_headers_complete()
+        if body:
+            super().on_body(bytes(body))
+
+    @staticmethod
+    def status_line(status: int) -> bytes:
+        return STATUS_LINE[status]
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -105,6 +149,7 @@ class BoundedConnection(HttpToolsProtocol):
         self.transport.close()
 
 
-def bound_connections() -> None:
+def use_connections(direct: Direct | None) -> None:
     """Makes uvicorn use such connections; BentoML leaves the choice to it."""
+    BoundedConnection.direct = direct
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedConnection.__name__}"

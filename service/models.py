@@ -50,20 +50,25 @@ class ServedModel:
         Raises RateLimited, and what MicroBatcher.submit raises.
         """
         charge(item.count)
-        metrics = self.metrics
         try:
             made = await self.batcher.submit(item, timeout_s)
-        except Overloaded:
-            metrics.refused(self.name)
+        except (Overloaded, Expired, asyncio.CancelledError) as error:
+            self.count(item, error)
             raise
-        except Expired:
-            metrics.dropped(self.name, "expired")
-            raise
-        except asyncio.CancelledError:
-            metrics.dropped(self.name, "cancelled")
-            raise
-        metrics.made(self.name, item.count, made.queue_ms / 1000, made.engine_ms / 1000)
+        self.count(item, made)
         return made
+
+    def count(self, item: WorkItem, outcome: Made | BaseException) -> None:
+        """Tells the metrics what became of an item."""
+        if isinstance(outcome, Made):
+            queue_s, engine_s = outcome.queue_ms / 1000, outcome.engine_ms / 1000
+            self.metrics.made(self.name, item.count, queue_s, engine_s)
+        elif isinstance(outcome, Overloaded):
+            self.metrics.refused(self.name)
+        elif isinstance(outcome, Expired):
+            self.metrics.dropped(self.name, "expired")
+        elif isinstance(outcome, asyncio.CancelledError):
+            self.metrics.dropped(self.name, "cancelled")
 
     def _generate(self, items: Sequence[WorkItem]) -> list[Pixels]:
         """One engine call for all items; each gets its own images back. Raises EngineError."""

@@ -20,7 +20,8 @@ from generator.pixels import Pixels, contact_sheet, enlarge, to_pillow
 from service.access_log import AccessLog
 from service.app import App
 from service.board import Board
-from service.connection import bound_connections
+from service.connection import use_connections
+from service.direct import Direct
 from service.errors import Problem
 from service.http import ASGIApp
 from service.keys import Keys, UnusableKeys
@@ -56,7 +57,9 @@ class DirectService(bentoml.Service):  # type: ignore[misc]
         # Without a handler uvicorn spares itself a line for each request, which nobody would see.
         logging.getLogger("uvicorn.access").handlers = []
         logging.getLogger("uvicorn.access").propagate = False
-        bound_connections()
+        # What keys, other pages' leave and traces add to a request is added by the general way.
+        plain = not (keys or settings.cors_origins or settings.tracing)
+        use_connections(Direct(models, access_log) if plain else None)
         methods = frozenset(method.route for method in self.apis.values())
         paths = (methods | BENTOML_PATHS) - ROUTES.keys()
         return in_front(App(models, super().to_asgi(is_main), paths, keys, access_log), settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from service.batching import Made
 from service.encoding import MEDIA_TYPES, Rendering, encode, negotiate
 from service.errors import InvalidField, UnsupportedMediaType
 from service.http import (
@@ -41,7 +42,7 @@ async def post_images(models: Models, scope: Scope, receive: Receive, send: Send
     )
     model = models.of_request(request.model)
     item = work_item(request, model.spec, settings)
-    timeout_s = _timeout_s(request, settings)
+    timeout_s = timeout_s_of(request, settings)
     with cancelled_on_disconnect(receive):
         content, headers = await make(model, item, rendering, settings, timeout_s)
     await send_reply(send, 200, MEDIA_TYPES[rendering.form], content, headers)
@@ -57,13 +58,22 @@ async def make(
     _check_quality(rendering)
     check_pixels(item.count, rendering.scale, model, settings.max_pixels)
     made = await model.make(item, timeout_s)
-    began = time.perf_counter()
-    recipe = Recipe(model.id, model.spec.class_names, item)
     if made.images.size * rendering.scale**2 > LARGE_REPLY:
-        content = await asyncio.to_thread(encode, made.images, rendering, recipe)
+        content, encode_ms = await asyncio.to_thread(encoded, model, item, rendering, made)
     else:
-        content = encode(made.images, rendering, recipe)
-    encode_ms = (time.perf_counter() - began) * 1000
+        content, encode_ms = encoded(model, item, rendering, made)
+    return content, described(model, item, made, encode_ms)
+
+
+def encoded(model: ServedModel, item: WorkItem, rendering: Rendering, made: Made) -> tuple[bytes, float]:
+    """A reply's body, and the milliseconds it took."""
+    began = time.perf_counter()
+    content = encode(made.images, rendering, Recipe(model.id, model.spec.class_names, item))
+    return content, (time.perf_counter() - began) * 1000
+
+
+def described(model: ServedModel, item: WorkItem, made: Made, encode_ms: float) -> Headers:
+    """The headers that say what made a reply and where its time went; metrics and traces are told too."""
     model.metrics.encoded(encode_ms / 1000)
     note(model.id, made, encode_ms)
     timing = f"queue;dur={made.queue_ms:.2f}, engine;dur={made.engine_ms:.2f}, encode;dur={encode_ms:.2f}"
@@ -74,10 +84,10 @@ async def make(
     ]
     if item.seeds:
         headers.append((b"x-seed", str(item.seeds[0]).encode()))
-    return content, headers
+    return headers
 
 
-def _timeout_s(request: ImagesRequest, settings: Settings) -> float:
+def timeout_s_of(request: ImagesRequest, settings: Settings) -> float:
     return min(request.timeout_ms or settings.timeout_ms, settings.timeout_ms) / 1000
 
 

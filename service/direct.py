@@ -1,0 +1,149 @@
+"""The short way of the most frequent request: one small PNG, asked for with an ordinary head.
+
+`POST /v1/images` in general goes through a task, a dozen coroutines and ASGI's messages. For a request that
+can be told to be simple by its head and body, this does the same with two callbacks: from the connection to
+the queue, and from the batch to the socket. Whatever is not simple, or is wrong, takes the general way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from service.access_log import AccessLog
+from service.batching import Job, Made
+from service.encoding import MEDIA_TYPES, Rendering
+from service.errors import PROBLEM_JSON, Problem
+from service.http import Headers
+from service.metrics import GONE_CLIENT
+from service.models import Models, ServedModel
+from service.requests import ImagesRequest, parse_images_request, work_item
+from service.routes.images import LARGE_REPLY, described, encoded, timeout_s_of
+
+if TYPE_CHECKING:
+    from service.connection import BoundedConnection
+
+PATH = "/v1/images"
+MAX_BODY = 4096  # bytes
+ORDINARY = frozenset({b"host", b"user-agent", b"accept-encoding", b"connection", b"accept-language"})
+EXPECTED = {
+    b"content-type": (b"application/json",),
+    b"accept": (b"*/*", b"image/png", b"image/*", b"image/png, */*"),
+}
+
+logger = logging.getLogger("mintage")
+
+
+class Direct:
+    """Takes simple requests of the connections of a worker."""
+
+    def __init__(self, models: Models, access_log: AccessLog | None) -> None:
+        self.models, self.access_log = models, access_log
+
+    def is_simple(self, method: bytes, url: bytes, headers: Headers) -> bool:
+        """Whether a head asks for what this answers, and for nothing besides."""
+        if url != b"/v1/images" or method != b"POST":
+            return False
+        length = 0
+        for name, value in headers:
+            if name == b"content-length":
+                length = int(value) if value.isdigit() and len(value) < 5 else 0
+            elif name not in ORDINARY and value not in EXPECTED.get(name, ()):
+                return False
+        return 0 < length <= MAX_BODY
+
+    def begin(self, connection: BoundedConnection, body: bytes) -> DirectCycle | None:
+        """Puts the request into the queue; None where it has to take the general way."""
+        began = time.perf_counter()
+        try:
+            request = parse_images_request(body)
+            model = self.models.of_request(request.model)
+            if not _is_small(request, model):
+                return None
+            item = work_item(request, model.spec, self.models.settings)
+            if item.count > 1:
+                return None
+            job = model.batcher.enter(item, timeout_s_of(request, self.models.settings))
+        except Problem:
+            return None  # to be told in the general way
+        return DirectCycle(self, connection, model, job, Rendering("png", request.scale), began)
+
+
+def _is_small(request: ImagesRequest, model: ServedModel) -> bool:
+    values = (model.spec.image_size * request.scale) ** 2 * model.spec.channels
+    return request.format in (None, "png") and request.quality is None and values <= LARGE_REPLY
+
+
+class DirectCycle:
+    """One request on its way, in the place of uvicorn's RequestResponseCycle.
+
+    uvicorn's connection sets `disconnected` and calls `message_event.set` when the client is gone, and clears
+    `keep_alive` when the server shuts down.
+    """
+
+    def __init__(
+        self,
+        direct: Direct,
+        connection: BoundedConnection,
+        model: ServedModel,
+        job: Job,
+        rendering: Rendering,
+        began: float,
+    ) -> None:
+        self._direct, self._connection, self._model, self._job = direct, connection, model, job
+        self._rendering, self._began = rendering, began
+        self.response_complete = self.disconnected = False
+        self.keep_alive = True
+        self.message_event = self
+        job.future.add_done_callback(self._answer)
+
+    def set(self) -> None:
+        if self.disconnected and not self.response_complete:
+            self._job.future.cancel()
+
+    def _answer(self, future: asyncio.Future[Made]) -> None:
+        """Writes the reply, or the problem, and lets the connection go on."""
+        job, model = self._job, self._model
+        model.batcher.leave(job)
+        if future.cancelled():
+            model.count(job.item, asyncio.CancelledError())
+            self._note(GONE_CLIENT)
+            return
+        model.count(job.item, future.exception() or future.result())
+        try:
+            made = future.result()
+            content, encode_ms = encoded(model, job.item, self._rendering, made)
+            self._write(200, MEDIA_TYPES["png"], content, described(model, job.item, made, encode_ms))
+        except Problem as problem:
+            self._tell(problem)
+        except Exception:
+            logger.exception("POST %s failed", PATH)
+            self._tell(Problem("the server failed on this request; its log says how. Send it again"))
+
+    def _tell(self, problem: Problem) -> None:
+        self._write(problem.status, PROBLEM_JSON, problem.body(), [])
+
+    def _write(self, status: int, content_type: str, body: bytes, headers: Headers) -> None:
+        connection = self._connection
+        lines = [connection.status_line(status)]
+        about = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body))]
+        for name, value in (*connection.server_state.default_headers, *about, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines += (b"\r\n", body)
+        connection.transport.write(b"".join(lines))
+        self.response_complete = True
+        self._note(status)
+        if not self.keep_alive:
+            connection.transport.close()
+        connection.on_response_complete()
+
+    def _note(self, status: int) -> None:
+        seconds = time.perf_counter() - self._began
+        self._direct.models.metrics.request(PATH, status, seconds)
+        if self._direct.access_log is not None:
+            scope = {**self._connection.scope, "method": "POST", "path": PATH}
+            self._direct.access_log.add(scope, status, seconds)
