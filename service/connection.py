@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 import uvicorn.config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.direct import Direct
 from service.errors import PROBLEM_JSON, HeadTooLarge
@@ -24,6 +24,8 @@ class BoundedConnection(HttpToolsProtocol):
     head_s = 30.0  # so long a client may take for a head
     direct: Direct | None = None  # answers simple requests; None: everything takes the general way
     _simple: bytearray | None = None  # the body of a simple request, as far as it came
+    _data = b""  # what came last
+    _parsing = False  # whether the parser has begun a request and not ended it
     _pending = 0  # bytes since anything was complete
     _watch: asyncio.TimerHandle | None = None
     _wait: asyncio.TimerHandle | None = None
@@ -33,7 +35,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
+        if self._knows(data):
+            return
         self._pending += len(data)
+        self._data = data
         super().data_received(data)
         if self._simple is not None:  # its body has yet to come, and may be waited for in the general way
             self._generally(self._simple)
@@ -42,6 +47,23 @@ class BoundedConnection(HttpToolsProtocol):
                 self._hang_up()
             elif self._wait is None:
                 self._wait_for_head()
+
+    def _knows(self, data: bytes) -> bool:
+        """Whether this is a simple request with a head that was parsed before; then it is on its way."""
+        if self.direct is None or self._parsing or not self._is_free():
+            return False
+        body = self.direct.body_of(data)
+        cycle = None if body is None else self.direct.begin(self, body)
+        if cycle is None:
+            return False
+        self._came()
+        self._unset_keepalive_if_required()
+        self.cycle = cycle  # type: ignore[assignment]  # it has what the connection asks of a cycle
+        return True
+
+    def on_message_begin(self) -> None:
+        self._parsing = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._came()
@@ -59,29 +81,33 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._came()
+        self._parsing = False
         body = self._simple
         if body is None:
             super().on_message_complete()
             return
-        cycle = self.direct.begin(self, bytes(body)) if self.direct is not None else None
-        if cycle is None:
+        if self.direct is None or (cycle := self.direct.begin(self, bytes(body))) is None:
             self._generally(body)
             super().on_message_complete()
         else:
             self._simple = None
-            self.cycle = cycle  # type: ignore[assignment]  # it has what the connection asks of a cycle
+            self.cycle = cycle  # type: ignore[assignment]
+            self.direct.remember(self._data, bytes(body))
 
     def _may_be_direct(self) -> bool:
         """Whether nothing but the head and body of this request decides how it is answered."""
         return (
             self.direct is not None
-            and (self.cycle is None or self.cycle.response_complete)
+            and self._is_free()
             and self.direct.is_simple(self.parser.get_method(), self.url, self.headers)
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
             and not self.parser.should_upgrade()
-            and not self.flow.write_paused
         )
+
+    def _is_free(self) -> bool:
+        """Whether no request is on its way and the client reads its replies."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
 
     def _generally(self, body: bytearray) -> None:
         """Hands a request that seemed simple over to uvicorn, as if it had come just now."""
@@ -89,10 +115,6 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_headers_complete()
         if body:
             super().on_body(bytes(body))
-
-    @staticmethod
-    def status_line(status: int) -> bytes:
-        return STATUS_LINE[status]
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -12,6 +12,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from service.access_log import AccessLog
 from service.batching import Job, Made
 from service.encoding import MEDIA_TYPES, Rendering
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from service.connection import BoundedConnection
 
 PATH = "/v1/images"
+START = b"POST /v1/images HTTP/1.1\r\n"
 MAX_BODY = 4096  # bytes
+MAX_HEADS = 1024  # that are remembered
 ORDINARY = frozenset({b"host", b"user-agent", b"accept-encoding", b"connection", b"accept-language"})
 EXPECTED = {
     b"content-type": (b"application/json",),
@@ -41,6 +45,20 @@ class Direct:
 
     def __init__(self, models: Models, access_log: AccessLog | None) -> None:
         self.models, self.access_log = models, access_log
+        self._heads: dict[bytes, int] = {}  # whole heads that were found simple -> bytes of the body
+
+    def body_of(self, data: bytes) -> bytes | None:
+        """The body of a whole request whose head was found simple before; None for anything else."""
+        end = data.find(b"\r\n\r\n") + 4
+        length = self._heads.get(data[:end])
+        return data[end:] if length is not None and len(data) == end + length else None
+
+    def remember(self, data: bytes, body: bytes) -> None:
+        """That a head is simple, if `data` is nothing but it and its body."""
+        head = data[: len(data) - len(body)]
+        is_whole = data.startswith(START) and data.endswith(body) and head.find(b"\r\n\r\n") + 4 == len(head)
+        if is_whole and len(self._heads) < MAX_HEADS:
+            self._heads[head] = len(body)
 
     def is_simple(self, method: bytes, url: bytes, headers: Headers) -> bool:
         """Whether a head asks for what this answers, and for nothing besides."""
@@ -127,14 +145,12 @@ class DirectCycle:
 
     def _write(self, status: int, content_type: str, body: bytes, headers: Headers) -> None:
         connection = self._connection
-        lines = [connection.status_line(status)]
         about = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body))]
-        for name, value in (*connection.server_state.default_headers, *about, *headers):
-            lines += (name, b": ", value, b"\r\n")
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines += (b"\r\n", body)
-        connection.transport.write(b"".join(lines))
+        head = b"".join(
+            [b"%b: %b\r\n" % line for line in (*connection.server_state.default_headers, *about, *headers)]
+        )
+        last = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        connection.transport.write(b"".join((STATUS_LINE[status], head, last, body)))
         self.response_complete = True
         self._note(status)
         if not self.keep_alive:
@@ -145,5 +161,5 @@ class DirectCycle:
         seconds = time.perf_counter() - self._began
         self._direct.models.metrics.request(PATH, status, seconds)
         if self._direct.access_log is not None:
-            scope = {**self._connection.scope, "method": "POST", "path": PATH}
+            scope = {"client": self._connection.client, "method": "POST", "path": PATH}
             self._direct.access_log.add(scope, status, seconds)

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     """CPU threads of a worker's engine; None means its share of the cores."""
     max_batch: int | None = Field(default=None, ge=2, le=1024)
     """Images of one engine call at most; None means what the engine does best: 16 on a CPU."""
-    short_call_ms: float = Field(default=5, ge=0)
+    short_call_ms: float = Field(default=15, ge=0)
     """Engine calls expected to be this short run on the event loop, longer ones on a thread; 0: all do."""
     max_queue: int = Field(default=2048, ge=1)
     """Images that may wait for one model, shared out between the workers; beyond it requests get 429."""
