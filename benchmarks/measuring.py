@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.answers import check, draw
+from benchmarks.plain_engine import plain
 from benchmarks.results import LOGS
 from benchmarks.servers import Running, Server, running
 from benchmarks.wrk import Measured, measure
@@ -39,6 +40,8 @@ class Visit:
 
 def visit(server: Server, generator: Generator, connections: Sequence[int], seconds: int) -> Visit:
     """Raises ServerError, WrkError, WrongAnswer."""
+    if server.is_plain:
+        generator = plain(generator.artifact)
     with running(server, LOGS / f"{server.name.replace(' ', '-')}.log") as process:
         checked = warm_up(process, generator)
         loads: dict[int, Measured] = {}

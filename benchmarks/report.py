@@ -86,8 +86,8 @@ def _settings_note(result: Json) -> str:
     ours = f"{NAME} with {workers} workers" if workers else f"{NAME} with its default settings"
     return (
         f"Median and range of {settings['repeats']} repeats of {settings['seconds']} s, in turns; {ours}. "
-        f"One PNG a request, unique seeds. `ours`: the peer encodes with our encoder, `shipped`: with Pillow "
-        f"as it is (level 6). {checked:,} answers were compared pixel for pixel, all right."
+        "One PNG a request, unique seeds. `ours`: the peer has our encoder and engine, `shipped`: Pillow "
+        f"and onnxruntime as they are. {checked:,} answers were compared pixel for pixel, all right."
     )
 
 

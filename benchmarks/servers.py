@@ -37,6 +37,7 @@ class Server:
     environment: Mapping[str, str]
     ready_path: str  # GET answers 200 once the server is ready
     question: Question
+    is_plain: bool = False  # its pixels are those of the exported graph, not of the one for CPUs
 
 
 @dataclass(frozen=True)

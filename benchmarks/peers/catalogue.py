@@ -52,7 +52,8 @@ class Peer:
             "PYTHONPATH": str(ROOT),
         }
         command = self.launch(settings, environment)
-        return Server(self.name, tuple(command), environment, self.ready_path, self.question)
+        is_plain = settings.encoder == "shipped"
+        return Server(self.name, tuple(command), environment, self.ready_path, self.question, is_plain)
 
 
 def _axis(name: str, *values: object) -> tuple[Choice, ...]:

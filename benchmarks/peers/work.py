@@ -1,7 +1,8 @@
 """What every peer does with a batch of requests: latents, one engine call, a PNG each.
 
-Peers get our engine's session settings and our vectorised latents, so that they differ from our service in
-how requests reach the engine and answers leave it, and in nothing else.
+With our encoder, peers also get our engine, its graph for CPUs and its session's options: they differ from
+our service in how requests reach the engine and answers leave it, and in nothing else. As shipped, they are
+what their users would write: Pillow, and onnxruntime with the exported graph. Latents are ours in both.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pkgutil import resolve_name
 from typing import Any
 
 from benchmarks.peers.settings import Encoder, PeerSettings
+from benchmarks.plain_engine import plain
 from generator import Generator
+from generator.artifact import Artifact
 from generator.pixels import Pixels, to_pillow
 
 Encode = Callable[[Pixels, dict[str, Any]], bytes]
@@ -26,7 +29,11 @@ class Work:
     """A generator and an encoder; used by one thread at a time, or by several where the peer does so."""
 
     def __init__(self, settings: PeerSettings) -> None:
-        self._generator = Generator.open(settings.model, settings.threads)
+        self._generator = (
+            Generator.open(settings.model, settings.threads)
+            if settings.encoder == "ours"
+            else plain(Artifact.open(settings.model), settings.threads)
+        )
         self._encode: Encode = resolve_name(ENCODERS[settings.encoder])
         self._model = self._generator.artifact.manifest.id
         self.pngs(range(1), range(1))  # warm before the peer says that it is ready
