@@ -53,11 +53,13 @@ class BoundedConnection(HttpToolsProtocol):
         if self.direct is None or self._parsing or not self._is_free():
             return False
         body = self.direct.body_of(data)
-        cycle = None if body is None else self.direct.begin(self, body)
-        if cycle is None:
+        if body is None:
             return False
         self._came()
         self._unset_keepalive_if_required()
+        cycle = self.direct.begin(self, body)
+        if cycle is None:
+            return False
         self.cycle = cycle  # type: ignore[assignment]  # it has what the connection asks of a cycle
         return True
 

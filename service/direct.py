@@ -21,7 +21,7 @@ from service.errors import PROBLEM_JSON, Problem
 from service.http import Headers
 from service.metrics import GONE_CLIENT
 from service.models import Models, ServedModel
-from service.requests import ImagesRequest, parse_images_request, work_item
+from service.requests import ImagesRequest, WorkItem, parse_images_request, work_item
 from service.routes.images import LARGE_REPLY, described, encoded, timeout_s_of
 
 if TYPE_CHECKING:
@@ -83,10 +83,11 @@ class Direct:
             item = work_item(request, model.spec, self.models.settings)
             if item.count > 1:
                 return None
-            job = model.batcher.enter(item, timeout_s_of(request, self.models.settings))
         except Problem:
             return None  # to be told in the general way
-        return DirectCycle(self, connection, model, job, Rendering("png", request.scale), began)
+        cycle = DirectCycle(self, connection, model, Rendering("png", request.scale), began)
+        cycle.enter(item, timeout_s_of(request, self.models.settings))
+        return cycle
 
 
 def _is_small(request: ImagesRequest, model: ServedModel) -> bool:
@@ -106,24 +107,34 @@ class DirectCycle:
         direct: Direct,
         connection: BoundedConnection,
         model: ServedModel,
-        job: Job,
         rendering: Rendering,
         began: float,
     ) -> None:
-        self._direct, self._connection, self._model, self._job = direct, connection, model, job
+        self._direct, self._connection, self._model = direct, connection, model
         self._rendering, self._began = rendering, began
+        self._job: Job | None = None
         self.response_complete = self.disconnected = False
         self.keep_alive = True
         self.message_event = self
-        job.future.add_done_callback(self._answer)
+
+    def enter(self, item: WorkItem, timeout_s: float) -> None:
+        """Puts the item into the queue; a refusal is told at once, and costs next to nothing."""
+        try:
+            self._job = self._model.batcher.enter(item, timeout_s)
+        except Problem as problem:
+            self._model.count(item, problem)
+            self._tell(problem)
+        else:
+            self._job.future.add_done_callback(self._answer)
 
     def set(self) -> None:
-        if self.disconnected and not self.response_complete:
+        if self.disconnected and self._job is not None:
             self._job.future.cancel()
 
     def _answer(self, future: asyncio.Future[Made]) -> None:
         """Writes the reply, or the problem, and lets the connection go on."""
         job, model = self._job, self._model
+        assert job is not None
         model.batcher.leave(job)
         if future.cancelled():
             model.count(job.item, asyncio.CancelledError())
@@ -141,7 +152,8 @@ class DirectCycle:
             self._tell(Problem("the server failed on this request; its log says how. Send it again"))
 
     def _tell(self, problem: Problem) -> None:
-        self._write(problem.status, PROBLEM_JSON, problem.body(), [])
+        headers = [(key.encode(), value.encode()) for key, value in problem.headers.items()]
+        self._write(problem.status, PROBLEM_JSON, problem.body(), headers)
 
     def _write(self, status: int, content_type: str, body: bytes, headers: Headers) -> None:
         connection = self._connection
