@@ -40,6 +40,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._pending += len(data)
         self._data = data
         super().data_received(data)
+        self._data = b""
         if self._simple is not None:  # its body has yet to come, and may be waited for in the general way
             self._generally(self._simple)
         if self._pending and not self.transport.is_closing():

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 PATH = "/v1/images"
 START = b"POST /v1/images HTTP/1.1\r\n"
 MAX_BODY = 4096  # bytes
-MAX_HEADS = 1024  # that are remembered
+MAX_HEADS = 1024  # that are remembered,
+MAX_HEAD = 1024  # each of no more bytes
 ORDINARY = frozenset({b"host", b"user-agent", b"accept-encoding", b"connection", b"accept-language"})
 EXPECTED = {
     b"content-type": (b"application/json",),
@@ -57,7 +58,7 @@ class Direct:
         """That a head is simple, if `data` is nothing but it and its body."""
         head = data[: len(data) - len(body)]
         is_whole = data.startswith(START) and data.endswith(body) and head.find(b"\r\n\r\n") + 4 == len(head)
-        if is_whole and len(self._heads) < MAX_HEADS:
+        if is_whole and len(head) <= MAX_HEAD and len(self._heads) < MAX_HEADS:
             self._heads[head] = len(body)
 
     def is_simple(self, method: bytes, url: bytes, headers: Headers) -> bool:
@@ -70,7 +71,7 @@ class Direct:
                 length = int(value) if value.isdigit() and len(value) < 5 else 0
             elif name not in ORDINARY and value not in EXPECTED.get(name, ()):
                 return False
-        return 0 < length <= MAX_BODY
+        return 0 < length <= min(MAX_BODY, self.models.settings.max_body_bytes)
 
     def begin(self, connection: BoundedConnection, body: bytes) -> DirectCycle | None:
         """Puts the request into the queue; None where it has to take the general way."""

@@ -35,6 +35,7 @@ from service.routes.images import check_pixels
 from service.settings import load_settings
 from service.watchdog import end_when_a_worker_cannot_start, end_when_an_engine_hangs
 
+logging.getLogger("mintage").setLevel(logging.INFO)
 settings = load_settings()
 try:
     keys = Keys(settings)

@@ -110,6 +110,9 @@ def test_only_a_head_followed_by_exactly_its_body_is_known(models_folder: Path) 
     assert direct.body_of(data) == body
     for other in (data[:-1], data + b"x", b"x" + data, data.replace(b": a", b": b"), b"", b"\r\n\r\n"):
         assert direct.body_of(other) is None
+    long = post(body.decode(), f"user-agent: {'x' * 2000}\r\n")
+    direct.remember(long, body)
+    assert direct.body_of(long) is None
     for number in range(2 * MAX_HEADS):
         direct.remember(post(body.decode(), f"user-agent: {number}\r\n"), body)
     assert len(direct._heads) == MAX_HEADS
@@ -140,4 +143,5 @@ def test_a_head_with_anything_else_in_it_is_not_simple(
         return direct.is_simple(method, url, [(name.lower(), value) for name, value in pairs])
 
     assert is_simple(post({"label": 0}))
+    assert not is_simple(post(" " * 5000))
     assert not is_simple(post({"label": 0}).replace(*change, 1))
