@@ -32,22 +32,29 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # so that the client's not reading is told at once
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
         if self._knows(data):
             return
         self._pending += len(data)
-        self._data = data
+        self._data = b"" if self._parsing else data
         super().data_received(data)
         self._data = b""
         if self._simple is not None:  # its body has yet to come, and may be waited for in the general way
             self._generally(self._simple)
-        if self._pending and not self.transport.is_closing():
-            if self._pending > MAX_HEAD:
-                self._hang_up()
-            elif self._wait is None:
-                self._wait_for_head()
+        if self.transport.is_closing():
+            return
+        if self._pending > MAX_HEAD:
+            self._hang_up()
+        elif self._wait is None and (self._pending or self._nobody_waits()):
+            self._wait_for_head()
+
+    def _nobody_waits(self) -> bool:
+        """Whether no reply is on its way and no timer runs, as after the late body of an early reply."""
+        is_done = self.cycle is None or self.cycle.response_complete
+        return is_done and self.timeout_keep_alive_task is None
 
     def _knows(self, data: bytes) -> bool:
         """Whether this is a simple request with a head that was parsed before; then it is on its way."""
@@ -70,6 +77,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._came()
+        self._unset_keepalive_if_required()  # a reply in this very chunk may have set it
         if self.direct is not None and self._may_be_direct():
             self._simple = bytearray()
         else:

@@ -22,7 +22,7 @@ from service.http import Headers
 from service.metrics import GONE_CLIENT
 from service.models import Models, ServedModel
 from service.requests import ImagesRequest, WorkItem, parse_images_request, work_item
-from service.routes.images import LARGE_REPLY, described, encoded, timeout_s_of
+from service.routes.images import LARGE_REPLY, check_pixels, described, encoded, timeout_s_of
 
 if TYPE_CHECKING:
     from service.connection import BoundedConnection
@@ -81,6 +81,7 @@ class Direct:
             model = self.models.of_request(request.model)
             if not _is_small(request, model):
                 return None
+            check_pixels(1, request.scale, model, self.models.settings.max_pixels)
             item = work_item(request, model.spec, self.models.settings)
             if item.count > 1:
                 return None
@@ -142,6 +143,9 @@ class DirectCycle:
             self._note(GONE_CLIENT)
             return
         model.count(job.item, future.exception() or future.result())
+        if self.disconnected or self._connection.transport.is_closing():
+            self._note(GONE_CLIENT)
+            return
         try:
             made = future.result()
             content, encode_ms = encoded(model, job.item, self._rendering, made)

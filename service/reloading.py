@@ -24,7 +24,7 @@ class Reloader:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._seen = {model.name: folder_sign(model.artifact.opened_by) for model in models}
+        self._seen: dict[str, Sign] = {}  # nothing yet: a switch while the models were warmed up is seen too
 
     async def run(self, every_s: float) -> None:
         """Until it is cancelled."""
@@ -37,7 +37,7 @@ class Reloader:
         """Replaces a model when its folder, or where its link points, is another than before."""
         folder = model.artifact.opened_by
         sign = await asyncio.to_thread(folder_sign, folder)
-        if not sign or sign == self._seen[model.name]:
+        if not sign or sign == self._seen.get(model.name):
             return
         self._seen[model.name] = sign
         try:

@@ -47,7 +47,7 @@ def match(path: str) -> tuple[str, dict[str, str]]:
         names = pattern.split("/")
         pairs = list(zip(names, segments, strict=False))
         if len(names) == len(segments) and all(
-            bool(segment) if name.startswith("{") else name == segment for name, segment in pairs[1:]
+            bool(segment) if name.startswith("{") else name == segment for name, segment in pairs
         ):
             return pattern, {name.strip("{}"): segment for name, segment in pairs if name.startswith("{")}
     return "", {}

@@ -39,6 +39,19 @@ def in_one_connection(url: str, scenario: Any) -> None:
     asyncio.run(main())
 
 
+def test_a_head_within_a_head_is_not_remembered(url: str) -> None:
+    async def scenario(connection: Connection) -> None:
+        inner = b'POST /v1/images HTTP/1.1\r\nhost: x\r\n\r\n{"label":    0}'
+        await connection.send(b"POST /v1/images HTTP/1.1\r\ncontent-length: 15\r\nuser-agent: ")
+        await asyncio.sleep(0.05)
+        await connection.send(inner)
+        assert (await connection.reply()).status == 200
+        await connection.send(inner)  # no content-length: there is no body, and what follows is no request
+        assert (await connection.reply()).status == 400
+
+    in_one_connection(url, scenario)
+
+
 REQUESTS: list[dict[str, Any] | str] = [
     {"label": 0, "seed": 7},
     {"label": "Bag", "seed": 7, "scale": 3, "truncation": 0.5},

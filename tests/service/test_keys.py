@@ -10,6 +10,7 @@ import pytest
 
 from service.errors import RateLimited
 from service.keys import Bucket, Keys, UnusableKeys
+from service.routes import match
 from service.settings import Settings
 
 FIRST, SECOND, TOKEN = "first-key-0123456789", "second-key-0123456789", "metrics-0123456789"
@@ -75,6 +76,20 @@ def test_metrics_have_their_own_token(run: Callable[..., None]) -> None:
 
     run(with_token, api_keys=FIRST, metrics_token=TOKEN)
     run(without, api_keys=FIRST)
+
+
+def test_a_path_has_one_spelling(run: Callable[..., None]) -> None:
+    """Another one must not lead to a route past the rule for its path."""
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        for path in ("*/metrics", "//metrics", "/metrics/", "/./metrics"):
+            request = client.build_request("GET", "/", headers=bearer(FIRST))
+            request.url = httpx.URL("http://test").copy_with(raw_path=b"/" + path.encode().lstrip(b"/"))
+            assert (await client.send(request)).status_code in (403, 404)
+        assert match("*/metrics") == ("", {})
+        assert match("/metrics") == ("/metrics", {})
+
+    run(scenario, api_keys=FIRST)
 
 
 def test_a_key_gets_its_share_of_images_and_another_key_its_own(run: Callable[..., None]) -> None:
