@@ -115,6 +115,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     one.add_argument("--batch", type=_positive, default=64)
     one.add_argument("--threads", type=_positive, help="CPU threads (default: all cores)")
     one.add_argument("--seconds", type=float, default=5)
+    one.add_argument("--plain", action="store_true", help="onnxruntime as it comes, the exported graph")
     return parser.parse_args(arguments)
 
 
@@ -233,7 +234,7 @@ def _write(kind: str, result: results.Json, tables: list[Table]) -> None:
 
 
 def _raw(options: argparse.Namespace) -> int:
-    rate = raw_images_per_s(options.model, options.batch, options.threads, options.seconds)
+    rate = raw_images_per_s(options.model, options.batch, options.threads, options.seconds, options.plain)
     print(json.dumps({"images_per_s": rate, "batch": options.batch}))
     return 0
 

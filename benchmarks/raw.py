@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from benchmarks.plain_engine import PlainEngine
 from generator.artifact import Artifact
 from generator.engines import open_engine
 from generator.latents import latents
@@ -12,13 +13,17 @@ from generator.latents import latents
 WARM_UP_S = 0.5
 
 
-def raw_images_per_s(model: Path, batch: int, threads: int | None, seconds: float) -> float:
+def raw_images_per_s(
+    model: Path, batch: int, threads: int | None, seconds: float, is_plain: bool = False
+) -> float:
     """Engine calls of one batch size, back to back, on latents made before; `threads` None: all cores.
 
-    The engine and its file are those that the service uses. Raises ArtifactError, EngineError.
+    The engine and its file are those that the service uses, or with `is_plain` onnxruntime as it comes with
+    the exported graph. Raises ArtifactError, EngineError.
     """
     artifact = Artifact.open(model)
-    spec, engine = artifact.spec, open_engine(artifact, threads)
+    spec = artifact.spec
+    engine = PlainEngine(artifact, threads) if is_plain else open_engine(artifact, threads)
     latent = latents(range(batch), spec.latent_dim, noise=spec.noise)
     vectors = spec.class_vectors([number % spec.num_classes for number in range(batch)])
     warm = time.perf_counter() + WARM_UP_S

@@ -152,17 +152,7 @@ class Artifact:
         """Reads the manifest and checks the sha256 of every file. Raises ArtifactError."""
         folder = Path(path).resolve()  # a symlink may be switched while this version is in use
         file = folder / MANIFEST
-        if not file.is_file():
-            raise ArtifactError(
-                f"{path} is not an artifact: it has no {MANIFEST}; `python -m export` makes one"
-            )
-        try:
-            fields = json.loads(file.read_text())
-            manifest = Manifest.from_json(fields)
-        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
-            raise ArtifactError(f"{file} is not valid JSON: {error}") from error
-        except ArtifactError as error:
-            raise ArtifactError(f"{file}: {error}; export the generator again") from error
+        manifest = read_manifest(folder)
         if ONNX not in manifest.files:
             raise ArtifactError(f"{file} lists no {ONNX}; export the generator again")
         for name, expected in manifest.files.items():
@@ -185,6 +175,21 @@ class Artifact:
         unfinished.write_text(json.dumps(fields, indent=2) + "\n")
         os.replace(unfinished, self.path / MANIFEST)
         return Artifact.open(self.path)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone, whose files are not looked at. Raises ArtifactError."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise ArtifactError(
+            f"{folder} is not an artifact: it has no {MANIFEST}; `python -m export` makes one"
+        )
+    try:
+        return Manifest.from_json(json.loads(file.read_text()))
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
+        raise ArtifactError(f"{file} is not valid JSON: {error}") from error
+    except ArtifactError as error:
+        raise ArtifactError(f"{file}: {error}; export the generator again") from error
 
 
 def check_free(path: Path, replace: bool) -> None:

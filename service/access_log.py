@@ -21,7 +21,7 @@ MAX_WAITING = 100_000  # lines; beyond it the oldest are lost, and told
 class Line(msgspec.Struct):
     """One reply. `ms` is from the head of the request to the end of the reply."""
 
-    time: datetime
+    time: float  # seconds since 1970; written as RFC 3339
     client: str
     method: str
     path: str
@@ -36,13 +36,15 @@ class AccessLog:
         """`path` is a file that is appended to, or "-" for standard output. Raises OSError."""
         # Open as long as the process lives.
         self._file = sys.stdout.buffer if path == "-" else Path(path).open("ab")  # noqa: SIM115
-        self._waiting: deque[tuple[float, Scope, int, float]] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[Line] = deque(maxlen=MAX_WAITING)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
         self._thread.start()
 
     def add(self, scope: Scope, status: int, seconds: float) -> None:
-        self._waiting.append((time.time(), scope, status, seconds))
+        client = scope.get("client") or ("",)
+        path, ms = scope["path"][:MAX_PATH], round(seconds * 1000, 3)
+        self._waiting.append(Line(time.time(), client[0], scope["method"], path, status, ms))
 
     def close(self) -> None:
         """Writes what waits."""
@@ -60,19 +62,13 @@ class AccessLog:
         lost = len(self._waiting) == MAX_WAITING
         lines = bytearray(b'{"warning":"lines were lost"}\n' if lost else b"")
         for _ in range(len(self._waiting)):
-            lines += msgspec.json.encode(_line(*self._waiting.popleft())) + b"\n"
+            lines += _encoded(self._waiting.popleft()) + b"\n"
         if lines:
             self._file.write(lines)
             self._file.flush()
 
 
-def _line(at: float, scope: Scope, status: int, seconds: float) -> Line:
-    client = scope.get("client") or ("",)
-    return Line(
-        time=datetime.fromtimestamp(at, UTC),
-        client=client[0],
-        method=scope["method"],
-        path=scope["path"][:MAX_PATH],
-        status=status,
-        ms=round(seconds * 1000, 3),
+def _encoded(line: Line) -> bytes:
+    return msgspec.json.encode(
+        {**msgspec.structs.asdict(line), "time": datetime.fromtimestamp(line.time, UTC)}
     )

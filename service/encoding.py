@@ -33,7 +33,7 @@ MEDIA_TYPES: dict[Format, str] = {
 }  # in the order of preference, where a client likes several as much
 ENCODING_VERSION = 2  # counts up when the same pixels become other bytes
 JPEG_QUALITY = 90
-SMALL_PNG = 4096  # bytes before compression: below, ISA-L's level 1 costs ten times its level 0
+SMALL_PNG = 4096  # bytes before compression: below, ISA-L's level 1 costs several times its level 0
 
 _PNG_COLOUR = {1: 0, 3: 2}  # channels -> the header's colour type: grey, RGB
 

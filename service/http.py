@@ -66,7 +66,7 @@ def _too_large(limit: int) -> BodyTooLarge:
 class _CancelledLater:
     """A block that may be cancelled by a timer and then raises `error`.
 
-    A task and the two timers of a request cost it a fifth of what asyncio.timeout does.
+    Every request has two of them: it does less than asyncio.timeout.
     """
 
     def __init__(self, error: Exception) -> None:

@@ -154,4 +154,9 @@ def _from_file(path: Path | None) -> list[str]:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise UnusableKeys(f"MINTAGE_API_KEYS_FILE {path}: {error}") from None
-    return [line for line in lines if line and not line.startswith("#")]
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if not keys:
+        raise UnusableKeys(
+            f"MINTAGE_API_KEYS_FILE {path}: there is no key in it; leave the variable out for none"
+        )
+    return keys

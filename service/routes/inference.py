@@ -72,7 +72,7 @@ async def model_config(models: Models, scope: Scope, receive: Receive, send: Sen
 
 
 async def repository_index(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
-    """Every model of both kinds; models are loaded at the start only, so all are ready."""
+    """Every model of both kinds; a new version replaces the old one when it is warm: all are ready."""
     names = [name for model in models for name in (model.name, model.name + BY_LABEL)]
     versions = [find_tensor_model(models, name, None).version for name in names]
     state: dict[str, Any] = {"state": "READY", "reason": ""}

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from generator.artifact import SHORT_DIGEST, Artifact, ArtifactError
+from generator.artifact import SHORT_DIGEST, ArtifactError, read_manifest
 from generator.latents import MAX_SEED
 from service.encoding import ENCODING_VERSION, MEDIA_TYPES, Rendering
 from service.errors import Gone, InvalidField, NotFound, Unready
@@ -65,8 +65,8 @@ def _model(models: Models, text: str) -> tuple[ServedModel, bool]:
 def _digest_on_disk(model: ServedModel) -> str:
     """Of a version that this worker has not switched to yet, where another may have."""
     try:
-        return Artifact.open(model.artifact.opened_by).manifest.digest[:SHORT_DIGEST]
-    except ArtifactError:
+        return read_manifest(model.artifact.opened_by).digest[:SHORT_DIGEST]
+    except (ArtifactError, OSError):
         return ""
 
 

@@ -134,6 +134,12 @@ def test_a_weak_key_ends_the_start_and_is_not_told_in_full(key: str) -> None:
     assert key not in str(caught.value)
 
 
+def test_a_key_file_without_a_key_does_not_open_the_server(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# none yet\n\n")
+    with pytest.raises(UnusableKeys, match="there is no key in it"):
+        Keys(Settings(api_keys_file=tmp_path / "keys"))
+
+
 def test_a_missing_key_file_ends_the_start(tmp_path: Path) -> None:
     with pytest.raises(UnusableKeys, match=r"MINTAGE_API_KEYS_FILE .*nowhere"):
         Keys(Settings(api_keys_file=tmp_path / "nowhere"))
