@@ -2,8 +2,8 @@
 
 `POST /v1/images` in general goes through a task, a dozen coroutines and ASGI's messages. For a request that
 can be told to be simple by its head and body, this does the same with two callbacks: from the connection to
-the queue, and from the batch to the socket. Whatever is not simple, or is wrong, takes the general way; a refusal
-alone is told here, since it has to be cheap.
+the queue, and from the batch to the socket. Whatever is not simple, or is wrong, takes the general way; a
+refusal alone is told here, since it has to be cheap.
 """
 
 from __future__ import annotations
