@@ -47,7 +47,7 @@ bench-serving: .venv/dev
 
 # On a machine without a GPU the README says how to get the small CPU build of torch.
 .venv/dev: .venv/python pyproject.toml
-	$(PIP) --editable '.[cpu,train,huggingface,dev]'
+	$(PIP) --editable '.[cpu,train,huggingface,bench,dev]'
 	touch $@ .venv/serve
 
 clean:

@@ -13,7 +13,7 @@ from typing import Any
 
 from service.access_log import AccessLog
 from service.dialects import send_error
-from service.errors import MethodNotAllowed, NotFound, Problem
+from service.errors import Failed, MethodNotAllowed, NotFound, Problem
 from service.http import ASGIApp, Disconnected, Receive, Scope, Send
 from service.keys import Keys
 from service.metrics import GONE_CLIENT
@@ -78,8 +78,7 @@ class App:
             pass
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            failure = Problem("the server failed on this request; its log says how. Send it again")
-            await send_error(send, scope["path"], failure)
+            await send_error(send, scope["path"], Failed())
 
 
 def find_route(pattern: str, scope: Scope) -> Route:

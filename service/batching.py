@@ -13,7 +13,6 @@ fighting with it over the interpreter costs more than it saves. Longer ones run 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -143,12 +142,11 @@ class MicroBatcher:
     def _overloaded(self, count: int) -> Overloaded:
         """Says when `count` more images would fit, at the measured rate."""
         excess = max(self._queued + count - self._max_queue, self._queued // 2)
-        wait_s = max(1, math.ceil(excess / self._images_per_s)) if self._images_per_s else 1
+        wait_s = excess / self._images_per_s if self._images_per_s else 1
         return Overloaded(
             f"{self._queued} images wait already (at most {self._max_queue}, and no longer than a request "
-            f"allows): try again in {wait_s} s",
-            headers={"retry-after": str(wait_s)},
-            retry_after_s=wait_s,
+            "allows)",
+            wait_s,
         )
 
     async def close(self) -> None:

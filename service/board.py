@@ -49,6 +49,7 @@ class Board:
         self.row: memoryview[float] = memoryview(memory).cast("d")[
             worker * self.all.shape[1] : (worker + 1) * self.all.shape[1]
         ]
+        self.counts: memoryview[float] = self.row[STATUS_COLUMNS:]  # this worker's metrics
 
     @classmethod
     def alone(cls, models: Sequence[str], columns: int) -> Board:
@@ -86,9 +87,9 @@ class Board:
         with Path(told["path"]).open("r+b") as file:
             return cls(mmap.mmap(file.fileno(), 0), told["models"], told["workers"], worker)
 
-    def tell(self, ready: bool, version: int = 0) -> None:
-        """Writes this worker's state; `version` below 2^53."""
-        self.row[READY], self.row[VERSION], self.row[PID] = float(ready), float(version), float(os.getpid())
+    def tell_ready(self, version: int = 0) -> None:
+        """That this worker answers, with what; `version` below 2^53."""
+        self.row[READY], self.row[VERSION], self.row[PID] = 1.0, float(version), float(os.getpid())
 
     def beat(self) -> None:
         """Tells that this worker's event loop turns; to be called every second."""

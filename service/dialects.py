@@ -31,8 +31,7 @@ async def send_error(send: Send, path: str, problem: Problem) -> None:
     else:
         await send_problem(send, problem)
         return
-    headers = [(key.encode(), value.encode("latin-1")) for key, value in problem.headers.items()]
-    await send_reply(send, _status(problem), JSON, msgspec.json.encode(body), headers)
+    await send_reply(send, _status(problem), JSON, msgspec.json.encode(body), problem.header_lines())
 
 
 def _openai_error(problem: Problem) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from service.access_log import AccessLog
 from service.batching import Job, Made
 from service.encoding import MEDIA_TYPES, Rendering
-from service.errors import PROBLEM_JSON, Problem
+from service.errors import PROBLEM_JSON, Failed, Problem
 from service.http import Headers
 from service.metrics import GONE_CLIENT
 from service.models import Models, ServedModel
@@ -155,11 +155,10 @@ class DirectCycle:
             self._tell(problem)
         except Exception:
             logger.exception("POST %s failed", PATH)
-            self._tell(Problem("the server failed on this request; its log says how. Send it again"))
+            self._tell(Failed())
 
     def _tell(self, problem: Problem) -> None:
-        headers = [(key.encode(), value.encode()) for key, value in problem.headers.items()]
-        self._write(problem.status, PROBLEM_JSON, problem.body(), headers)
+        self._write(problem.status, PROBLEM_JSON, problem.body(), problem.header_lines())
 
     def _write(self, status: int, content_type: str, body: bytes, headers: Headers) -> None:
         connection = self._connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,10 @@ class Problem(Exception):
         self.headers = headers or {}
         self.members = members  # extension members, such as the field at fault
 
+    def header_lines(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI has them."""
+        return [(key.encode(), value.encode("latin-1")) for key, value in self.headers.items()]
+
     def body(self) -> bytes:
         return msgspec.json.encode(
             {
@@ -31,6 +36,13 @@ class Problem(Exception):
                 **self.members,
             }
         )
+
+
+class Failed(Problem):
+    """Nothing that the client could have done better."""
+
+    def __init__(self) -> None:
+        super().__init__("the server failed on this request; its log says how. Send it again")
 
 
 class BadRequest(Problem):
@@ -90,16 +102,23 @@ class HeadTooLarge(Problem):
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-class Overloaded(Problem):
+class ComeAgain(Problem):
+    """A request refused for now, with the seconds after which it may be sent again."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, detail: str, wait_s: float) -> None:
+        seconds = max(1, math.ceil(wait_s))
+        headers = {"retry-after": str(seconds)}
+        super().__init__(f"{detail}: try again in {seconds} s", headers, retry_after_s=seconds)
+
+
+class Overloaded(ComeAgain):
     """The queue is full."""
 
-    status = HTTPStatus.TOO_MANY_REQUESTS
 
-
-class RateLimited(Problem):
+class RateLimited(ComeAgain):
     """A key that asked for more than its share."""
-
-    status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Unready(Problem):

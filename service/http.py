@@ -147,5 +147,4 @@ async def send_json(send: Send, content: object, status: int = 200) -> None:
 
 
 async def send_problem(send: Send, problem: Problem) -> None:
-    headers = [(key.encode(), value.encode("latin-1")) for key, value in problem.headers.items()]
-    await send_reply(send, problem.status, PROBLEM_JSON, problem.body(), headers)
+    await send_reply(send, problem.status, PROBLEM_JSON, problem.body(), problem.header_lines())

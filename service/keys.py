@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -41,12 +40,8 @@ class Bucket:
         self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
         self._filled = now
         if self._tokens <= 0:
-            wait_s = max(1, math.ceil((1 - self._tokens) / self._rate))
-            raise RateLimited(
-                f"this key's {self._rate:g} images a second are used up: try again in {wait_s} s",
-                headers={"retry-after": str(wait_s)},
-                retry_after_s=wait_s,
-            )
+            wait_s = (1 - self._tokens) / self._rate
+            raise RateLimited(f"this key's {self._rate:g} images a second are used up", wait_s)
         self._tokens -= images
 
 

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.board import STATUS_COLUMNS, Board
+from service.board import Board
 
 STATUSES = (
     "200", "204", "304", "400", "401", "403", "404", "405", "406", "408", "410", "413", "415", "422", "429",
@@ -38,7 +38,7 @@ class Counter:
     family: type[CounterMetricFamily | GaugeMetricFamily] = CounterMetricFamily
 
     def __init__(self, name: str, text: str, labels: dict[str, Sequence[str]], start: int) -> None:
-        self.name, self.text, self.labels, self.start = name, text, labels, start
+        self.name, self.text, self.labels = name, text, labels
         self.places = {key: start + place for place, key in enumerate(product(*labels.values()))}
         self.columns = len(self.places)
 
@@ -73,9 +73,8 @@ class Histogram:
 
     def add(self, row: memoryview[float], place: int, value: float) -> None:
         """Counts `value` in the worker's `row`, for the label at `place`."""
-        column = STATUS_COLUMNS + place
-        row[column + bisect_left(self.bounds, value)] += 1
-        row[column + self._width - 1] += value
+        row[place + bisect_left(self.bounds, value)] += 1
+        row[place + self._width - 1] += value
 
     def collect(self, numbers: npt.NDArray[np.float64]) -> Metric:
         family = HistogramMetricFamily(self.name, self.text, labels=[self.label] if self.label else [])
@@ -132,34 +131,34 @@ class Metrics(Collector):
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One reply; `route` as the path's pattern, anything else counts as "other"."""
-        row, requests, seen = self._board.row, self._requests.places, self._latency.places
+        row, requests, seen = self._board.counts, self._requests.places, self._latency.places
         if route not in seen:
             route = OTHER
         place = requests.get((route, str(status)))
-        row[STATUS_COLUMNS + (requests[route, OTHER] if place is None else place)] += 1
+        row[requests[route, OTHER] if place is None else place] += 1
         self._latency.add(row, seen[route], seconds)
 
     def made(self, model: str, images: int, queue_s: float, engine_s: float) -> None:
-        row = self._board.row
-        row[STATUS_COLUMNS + self._images.places[model,]] += images
+        row = self._board.counts
+        row[self._images.places[model,]] += images
         self._queue.add(row, self._queue.places[""], queue_s)
         self._engine.add(row, self._engine.places[""], engine_s)
 
     def encoded(self, seconds: float) -> None:
-        self._encode.add(self._board.row, self._encode.places[""], seconds)
+        self._encode.add(self._board.counts, self._encode.places[""], seconds)
 
     def batch(self, images: int) -> None:
         """One engine call."""
-        self._batch.add(self._board.row, self._batch.places[""], images)
+        self._batch.add(self._board.counts, self._batch.places[""], images)
 
     def refused(self, model: str) -> None:
-        self._board.row[STATUS_COLUMNS + self._refused.places[model,]] += 1
+        self._board.counts[self._refused.places[model,]] += 1
 
     def dropped(self, model: str, reason: str) -> None:
-        self._board.row[STATUS_COLUMNS + self._dropped.places[model, reason]] += 1
+        self._board.counts[self._dropped.places[model, reason]] += 1
 
     def queued(self, model: str, images: int) -> None:
-        self._board.row[STATUS_COLUMNS + self._queued.places[model,]] = images
+        self._board.counts[self._queued.places[model,]] = images
 
     def exposition(self) -> bytes:
         """All workers' numbers together, in Prometheus' text format."""

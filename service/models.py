@@ -151,7 +151,7 @@ class Models:
         """One number for all versions together: workers with the same number serve the same."""
         versions = " ".join(model.id for model in self).encode()
         self.ready = True
-        self.board.tell(ready=True, version=int.from_bytes(hashlib.sha256(versions).digest()[:6]))
+        self.board.tell_ready(int.from_bytes(hashlib.sha256(versions).digest()[:6]))
 
     async def close(self) -> None:
         """Finishes accepted work."""

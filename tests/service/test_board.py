@@ -30,7 +30,7 @@ def test_every_worker_sees_what_the_others_tell(two_workers: tuple[Board, Board]
     first, second = two_workers
     assert [status.ready for status in first.statuses()] == [False, False]
     second.beat()
-    second.tell(ready=True, version=7)
+    second.tell_ready(version=7)
     assert [status.ready for status in first.statuses()] == [False, True]
     assert first.statuses()[1].pid == os.getpid()
     assert first.statuses()[1].version == 7
@@ -39,13 +39,13 @@ def test_every_worker_sees_what_the_others_tell(two_workers: tuple[Board, Board]
 
 def test_numbers_are_summed_over_workers(two_workers: tuple[Board, Board]) -> None:
     for worker, board in enumerate(two_workers, start=1):
-        board.row[8] += worker
-        board.row[10] += 10 * worker
+        board.counts[0] += worker
+        board.counts[2] += 10 * worker
     assert two_workers[0].numbers().tolist() == [3, 0, 30]
 
 
 def test_a_worker_whose_process_is_gone_is_not_ready(two_workers: tuple[Board, Board]) -> None:
-    told = "from service.board import *; b = Board.join(1); b.beat(); b.tell(ready=True)"
+    told = "from service.board import *; b = Board.join(1); b.beat(); b.tell_ready()"
     child = subprocess.Popen([sys.executable, "-c", told])
     deadline = time.monotonic() + 20
     while two_workers[0].statuses()[1].pid != child.pid or runs(child.pid):
@@ -63,7 +63,7 @@ def runs(pid: int) -> bool:
 def test_a_worker_whose_loop_stands_still_is_not_ready(two_workers: tuple[Board, Board]) -> None:
     first, second = two_workers
     second.beat()
-    second.tell(ready=True)
+    second.tell_ready()
     assert first.statuses()[1].ready
     second.row[BEAT] = time.monotonic() - HUNG_S - 0.1
     assert not first.statuses()[1].ready

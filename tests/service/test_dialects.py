@@ -53,7 +53,7 @@ def told(path: str, problem: Problem) -> tuple[int, dict[str, str], Any]:
         (InvalidField("n", "too many"), 400, "invalid_request_error", None),
         (Unauthorized("who?", headers=BEARER), 401, "authentication_error", "invalid_api_key"),
         (UnsupportedMediaType("what?"), 415, "invalid_request_error", None),
-        (Overloaded("full", headers={"retry-after": "2"}), 429, "rate_limit_error", "rate_limit_exceeded"),
+        (Overloaded("full", wait_s=2), 429, "rate_limit_error", "rate_limit_exceeded"),
         (Problem("broken"), 500, "server_error", None),
         (Unready("soon"), 503, "server_error", None),
         (Expired("late"), 504, "server_error", None),
