@@ -92,7 +92,7 @@ class GeneratorSpec:
         """
         if isinstance(label, str) and label in self._index_of:
             return self._index_of[label]
-        is_index = isinstance(label, int | np.integer) and not isinstance(label, bool)
+        is_index = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
         if is_index and 0 <= int(label) < self.num_classes:
             return int(label)
         shown = ", ".join(self.class_names[:12]) + (", ..." if self.num_classes > 12 else "")
@@ -103,21 +103,21 @@ class GeneratorSpec:
         )
 
     @cached_property
-    def _one_hot(self) -> npt.NDArray[np.float32]:
-        """[num_classes, num_classes]; rows are handed out, so that nobody may write into them."""
+    def one_hot(self) -> npt.NDArray[np.float32]:
+        """The class vector of each class, float32 [num_classes, num_classes], read-only."""
         identity = np.eye(self.num_classes, dtype=np.float32)
         identity.flags.writeable = False
         return identity
 
     def class_vector(self, label: Label) -> npt.NDArray[np.float32]:
         """One-hot, float32 [num_classes], read-only. Raises UnknownLabel."""
-        row: npt.NDArray[np.float32] = self._one_hot[self.class_index(label)]
+        row: npt.NDArray[np.float32] = self.one_hot[self.class_index(label)]
         return row
 
     def class_vectors(self, labels: Sequence[Label]) -> npt.NDArray[np.float32]:
         """One-hot rows, float32 [N, num_classes]. Raises UnknownLabel."""
         indices = np.array([self.class_index(label) for label in labels], np.intp)
-        rows: npt.NDArray[np.float32] = self._one_hot[indices]
+        rows: npt.NDArray[np.float32] = self.one_hot[indices]
         return rows
 
     def mix_vector(self, mix: Mapping[str, float]) -> npt.NDArray[np.float32]:

@@ -17,17 +17,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct
 
 from generator.pixels import Pixels
 from service.errors import Expired, Overloaded, Unready
 from service.requests import WorkItem
 
+SWEEP_S = 0.01  # how often what waits is looked through for what has expired
 
-@dataclass(frozen=True, slots=True)
-class Made:
+
+class Made(Struct, frozen=True, eq=False):
     """What came of a work item, and where its time went."""
 
     images: Pixels  # uint8 [count, H, W, C]
@@ -36,23 +37,22 @@ class Made:
     batch: int  # images in the largest engine call it was part of
 
 
-@dataclass(eq=False, slots=True)
-class Job:
+Tell = Callable[[Made | Exception], None]
+
+
+class Job(Struct, eq=False):
     """A work item on its way."""
 
     item: WorkItem
-    future: asyncio.Future[Made]
+    count: int  # images
+    tell: Tell  # called once with what came of the item, unless somebody `leave`s first
     submitted: float  # seconds, monotonic, as are `expires` and `started`
     expires: float
     started: float = 0.0
     taken: int = 0  # images already put into batches
     batch: int = 0
-    parts: list[Pixels] = field(default_factory=list)
-    timer: asyncio.TimerHandle | None = None
-
-    @property
-    def remaining(self) -> int:
-        return self.item.count - self.taken
+    parts: list[Pixels] = []
+    done: bool = False
 
 
 _Batch = list[tuple[Job, WorkItem]]
@@ -86,6 +86,8 @@ class MicroBatcher:
         self._large: deque[Job] = deque()
         self._small_size = max(1, max_batch // 8)
         self._queued = 0  # images
+        self._jobs: set[Job] = set()  # that are not done
+        self._sweeper: asyncio.TimerHandle | None = None
         self._busy = False
         self._closed = False
         self._idle = asyncio.Event()
@@ -100,39 +102,56 @@ class MicroBatcher:
     async def submit(self, item: WorkItem, timeout_s: float) -> Made:
         """The images of an item, which leaves the queue at once when the caller is cancelled.
 
-        Raises what `enter` raises, and what it says of its job's future.
+        Raises what `enter` raises, and what it tells.
         """
-        job = self.enter(item, timeout_s)
+        future: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
+
+        def tell(outcome: Made | Exception) -> None:
+            if future.done():  # cancelled a moment ago
+                return
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        job = self.enter(item, timeout_s, tell)
         try:
-            return await job.future
+            return await future
         finally:
             self.leave(job)
 
-    def enter(self, item: WorkItem, timeout_s: float) -> Job:
-        """Puts an item into the queue; who does so must `leave` once its future is done or of no use.
+    def enter(self, item: WorkItem, timeout_s: float, tell: Tell) -> Job:
+        """Puts an item into the queue; `tell`, which must not fail, is called once with what comes of it.
 
-        The future fails with Expired when `timeout_s` is over before the last image is computed, and with
-        what the engine raises. Raises Overloaded when the queue is full, Unready after `close`.
+        That is Expired when `timeout_s` is over before the last image is computed, or what the engine raises.
+        Raises Overloaded when the queue is full, Unready after `close`.
         """
         if self._closed:
             raise Unready("the server is shutting down: send the request again")
-        if self._queued and self._is_too_much(item.count, timeout_s):
-            raise self._overloaded(item.count)
-        loop = asyncio.get_running_loop()
+        count = item.count
+        if self._queued and self._is_too_much(count, timeout_s):
+            raise self._overloaded(count)
         now = time.monotonic()
-        job = Job(item, loop.create_future(), now, now + timeout_s)
-        (self._small if item.count <= self._small_size else self._large).append(job)
-        self._queued += item.count
-        self._start(loop)
-        job.timer = loop.call_later(timeout_s, _expire, job)
+        job = Job(item, count, tell, now, now + timeout_s)
+        (self._small if count <= self._small_size else self._large).append(job)
+        self._queued += count
+        self._jobs.add(job)
+        if not self._busy:
+            self._start()
         return job
 
     def leave(self, job: Job) -> None:
-        """Forgets a job; what of it is not computed yet never will be."""
-        if job.timer is not None:
-            job.timer.cancel()
-        self._queued -= job.remaining
-        job.taken = job.item.count
+        """Forgets a job; what of it is not computed yet never will be, and nobody is told."""
+        if not job.done:
+            job.done = True
+            self._jobs.discard(job)
+            self._queued -= job.count - job.taken
+            job.taken = job.count
+
+    def _tell(self, job: Job, outcome: Made | Exception) -> None:
+        if not job.done:
+            self.leave(job)
+            job.tell(outcome)
 
     def _is_too_much(self, count: int, timeout_s: float) -> bool:
         """Whether a request would not fit into the queue, or could not be begun before its time is over."""
@@ -155,13 +174,22 @@ class MicroBatcher:
         await self._idle.wait()
         self._thread.shutdown()
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sends the next batch to the engine, unless it is busy."""
-        if not self._busy:
-            self._busy = True
-            self._idle.clear()
-            # Requests that were read in this turn of the event loop join the batch.
-            loop.call_soon(self._next, loop)
+    def _start(self) -> None:
+        """Sends the next batch to the engine, which is idle."""
+        loop = asyncio.get_running_loop()
+        self._busy = True
+        self._idle.clear()
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(SWEEP_S, self._sweep, loop)
+        # Requests that were read in this turn of the event loop join the batch.
+        loop.call_soon(self._next, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tells those whose time is over; one timer for all jobs is cheaper than one for each."""
+        now = time.monotonic()
+        for job in [job for job in self._jobs if job.expires <= now]:
+            self._tell(job, _expired(job))
+        self._sweeper = loop.call_later(SWEEP_S, self._sweep, loop) if self._jobs else None
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, count = self._take()
@@ -187,29 +215,38 @@ class MicroBatcher:
     def _take(self) -> tuple[_Batch, int]:
         """The next batch and its images: small items whole and large in parts, in the order they came."""
         batch: _Batch = []
+        now = time.monotonic()
         room = self._max_batch
-        large = _first(self._large)
-        kept_for_large = room // 2 if large else 0
-        while (job := _first(self._small)) and job.item.count <= room - kept_for_large:
-            room -= self._add(batch, self._small, job.item.count)
-        while room and (job := _first(self._large)):
-            room -= self._add(batch, self._large, min(room, job.remaining))
-        while (job := _first(self._small)) and job.item.count <= room:  # what large items left over
-            room -= self._add(batch, self._small, job.item.count)
+        kept_for_large = room // 2 if self._first(self._large, now) else 0
+        while (job := self._first(self._small, now)) and job.count <= room - kept_for_large:
+            room -= self._add(batch, self._small, job.count, now)
+        while room and (job := self._first(self._large, now)):
+            room -= self._add(batch, self._large, min(room, job.count - job.taken), now)
+        while (job := self._first(self._small, now)) and job.count <= room:  # what large items left over
+            room -= self._add(batch, self._small, job.count, now)
         count = self._max_batch - room
         for job, _ in batch:
             job.batch = max(job.batch, count)
         return batch, count
 
-    def _add(self, batch: _Batch, queue: deque[Job], count: int) -> int:
+    def _first(self, queue: deque[Job], now: float) -> Job | None:
+        """The first job that somebody still waits for; the cancelled and expired ones before it are dropped."""
+        while queue:
+            job = queue[0]
+            if job.expires > now and not job.done:
+                return job
+            self._tell(job, _expired(job))
+            queue.popleft()
+        return None
+
+    def _add(self, batch: _Batch, queue: deque[Job], count: int, now: float) -> int:
         """Puts the next `count` images of the first job into the batch."""
         job = queue[0]
-        job.started = job.started or time.monotonic()
-        whole = count == job.item.count
-        batch.append((job, job.item if whole else job.item.rows(job.taken, job.taken + count)))
+        job.started = job.started or now
+        batch.append((job, job.item if count == job.count else job.item.rows(job.taken, job.taken + count)))
         job.taken += count
         self._queued -= count
-        if not job.remaining:
+        if job.taken == job.count:
             queue.popleft()
         return count
 
@@ -232,51 +269,36 @@ class MicroBatcher:
     def _finish(self, batch: _Batch, computed: _Computed) -> None:
         """Tells the requests what became of them. The next batch is made in any case."""
         try:
-            self._tell(batch, *computed)
+            self._deliver(batch, *computed)
         except Exception as error:  # such as no memory to put a large request's images together
             for job, _ in batch:
-                if not job.future.done():
-                    job.future.set_exception(error)
+                self._tell(job, error)
 
-    def _tell(self, batch: _Batch, outcomes: Sequence[_Outcome], began: float, ready: float) -> None:
+    def _deliver(self, batch: _Batch, outcomes: Sequence[_Outcome], began: float, ready: float) -> None:
         made = 0
         for (job, _), outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                if not job.future.done():
-                    job.future.set_exception(outcome)
+                self._tell(job, outcome)
                 continue
             made += len(outcome)
             job.parts.append(outcome)
-            if not job.remaining and not job.future.done():
-                job.future.set_result(_made(job, ready))
+            if job.taken == job.count and not job.done:
+                self._tell(job, _whole(job, ready))
         if made:
             rate, before = made / max(ready - began, 1e-6), self._images_per_s
             self._images_per_s = 0.8 * before + 0.2 * rate if before else rate
 
 
-def _expire(job: Job) -> None:
-    if not job.future.done():
-        timeout_ms = (job.expires - job.submitted) * 1000
-        job.future.set_exception(
-            Expired(
-                f"timeout_ms {timeout_ms:.0f} was over before all images were computed: allow more time, "
-                "or send the request again"
-            )
-        )
+def _expired(job: Job) -> Expired:
+    timeout_ms = (job.expires - job.submitted) * 1000
+    return Expired(
+        f"timeout_ms {timeout_ms:.0f} was over before all images were computed: allow more time, "
+        "or send the request again"
+    )
 
 
-def _first(queue: deque[Job]) -> Job | None:
-    """The first job that somebody still waits for; the cancelled and expired ones before it are dropped."""
-    while queue:
-        job = queue[0]
-        if not job.future.done() and job.expires > time.monotonic():
-            return job
-        _expire(job)
-        queue.popleft()
-    return None
-
-
-def _made(job: Job, ready: float) -> Made:
+def _whole(job: Job, ready: float) -> Made:
+    """All images of a job whose last are computed."""
     return Made(
         images=job.parts[0] if len(job.parts) == 1 else np.concatenate(job.parts),
         queue_ms=(job.started - job.submitted) * 1000,

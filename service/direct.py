@@ -123,34 +123,30 @@ class DirectCycle:
     def enter(self, item: WorkItem, timeout_s: float) -> None:
         """Puts the item into the queue; a refusal is told at once, and costs next to nothing."""
         try:
-            self._job = self._model.batcher.enter(item, timeout_s)
+            self._job = self._model.batcher.enter(item, timeout_s, self._answer)
         except Problem as problem:
             self._model.count(item, problem)
             self._tell(problem)
-        else:
-            self._job.future.add_done_callback(self._answer)
 
     def set(self) -> None:
-        if self.disconnected and self._job is not None:
-            self._job.future.cancel()
+        if self.disconnected and self._job is not None and not self._job.done:
+            self._model.batcher.leave(self._job)
+            self._model.count(self._job.item, asyncio.CancelledError())
+            self._note(GONE_CLIENT)
 
-    def _answer(self, future: asyncio.Future[Made]) -> None:
+    def _answer(self, outcome: Made | Exception) -> None:
         """Writes the reply, or the problem, and lets the connection go on."""
         job, model = self._job, self._model
         assert job is not None
-        model.batcher.leave(job)
-        if future.cancelled():
-            model.count(job.item, asyncio.CancelledError())
-            self._note(GONE_CLIENT)
-            return
-        model.count(job.item, future.exception() or future.result())
-        if self.disconnected or self._connection.transport.is_closing():
+        model.count(job.item, outcome)
+        if self._connection.transport.is_closing():
             self._note(GONE_CLIENT)
             return
         try:
-            made = future.result()
-            content, encode_ms = encoded(model, job.item, self._rendering, made)
-            self._write(200, MEDIA_TYPES["png"], content, described(model, job.item, made, encode_ms))
+            if isinstance(outcome, Exception):
+                raise outcome
+            content, encode_ms = encoded(model, job.item, self._rendering, outcome)
+            self._write(200, MEDIA_TYPES["png"], content, described(model, job.item, outcome, encode_ms))
         except Problem as problem:
             self._tell(problem)
         except Exception:

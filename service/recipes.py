@@ -19,13 +19,14 @@ class Recipe:
 
     def common(self) -> dict[str, Any]:
         """What all images of the item share: model, class or mix, truncation."""
-        vector, names, truncation = self.item.class_vector, self.class_names, self.item.truncation
-        present = vector.nonzero()[0].tolist()
+        classes, names, truncation = self.item.classes, self.class_names, self.item.truncation
         told: dict[str, Any] = {"model": self.model}
-        if len(present) == 1:
+        if isinstance(classes, int):
+            told["label"] = names[classes]
+        elif len(present := classes.nonzero()[0].tolist()) == 1:
             told["label"] = names[present[0]]
         else:
-            told["mix"] = {names[index]: float(vector[index]) for index in present}
+            told["mix"] = {names[index]: float(classes[index]) for index in present}
         return told if truncation is None else {**told, "truncation": truncation}
 
     def seed(self, place: int) -> int | None:

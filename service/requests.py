@@ -6,7 +6,6 @@ import random
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -65,14 +64,16 @@ class ImagesRequest(Struct, forbid_unknown_fields=True, frozen=True):
     ] = None
 
 
+# A class's index, a class vector float32 [num_classes], or one for each image [count, num_classes].
+Classes = int | npt.NDArray[np.float32]
+
 _decoder = msgspec.json.Decoder(ImagesRequest)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class WorkItem:
+class WorkItem(Struct, frozen=True, eq=False):
     """Images to make. Whoever builds one has checked it: nothing in it can fail an engine call."""
 
-    class_vector: npt.NDArray[np.float32]  # [num_classes], or [count, num_classes]: one for each image
+    classes: Classes
     seeds: tuple[int, ...] = ()  # one for each image; empty where latents are given
     latent: npt.NDArray[np.float32] | None = None  # [count, latent_dim]
     truncation: float | tuple[float, ...] | None = None  # of all images, or one for each; None is off
@@ -85,21 +86,22 @@ class WorkItem:
     def rows(self, start: int, stop: int) -> WorkItem:
         """The item of the images from `start` to before `stop`."""
         part: dict[str, Any] = {}
-        if self.class_vector.ndim == 2:
-            part["class_vector"] = self.class_vector[start:stop]
+        if not isinstance(self.classes, int) and self.classes.ndim == 2:
+            part["classes"] = self.classes[start:stop]
         if isinstance(self.truncation, tuple):
             part["truncation"] = self.truncation[start:stop]
         if self.latent is not None:
-            return replace(self, latent=self.latent[start:stop], **part)
-        return replace(self, seeds=self.seeds[start:stop], **part)
+            return msgspec.structs.replace(self, latent=self.latent[start:stop], **part)
+        return msgspec.structs.replace(self, seeds=self.seeds[start:stop], **part)
 
     def bounds(self) -> Sequence[float | None]:
         """The truncation of each image."""
         return self.truncation if isinstance(self.truncation, tuple) else [self.truncation] * self.count
 
-    def class_vectors(self) -> npt.NDArray[np.float32]:
+    def class_vectors(self, spec: GeneratorSpec) -> npt.NDArray[np.float32]:
         """The class vector of each image, float32 [count, num_classes]."""
-        return np.broadcast_to(self.class_vector, (self.count, self.class_vector.shape[-1]))
+        vector = spec.one_hot[self.classes] if isinstance(self.classes, int) else self.classes
+        return np.broadcast_to(vector, (self.count, spec.num_classes))
 
 
 def images_request(fields: dict[str, Any], strict: bool = True) -> ImagesRequest:
@@ -124,16 +126,16 @@ def parse_images_request(body: bytes) -> ImagesRequest:
 
 def work_item(request: ImagesRequest, spec: GeneratorSpec, settings: Settings) -> WorkItem:
     """The work that a request asks of a model. Raises InvalidField."""
-    class_vector = _class_vector(request, spec)
+    classes = _classes(request, spec)
     if request.latent is not None:
-        return WorkItem(class_vector, latent=_latent(request, spec, settings))
+        return WorkItem(classes, latent=_latent(request, spec, settings))
     count = request.n or 1
     _check_count("n", count, settings)
     first = request.seed if request.seed is not None else random.getrandbits(32)
     if count == 1:
-        return WorkItem(class_vector, (first,), None, request.truncation)
+        return WorkItem(classes, (first,), None, request.truncation)
     seeds = tuple((first + step) & MAX_SEED for step in range(count))
-    return WorkItem(class_vector, seeds, None, request.truncation)
+    return WorkItem(classes, seeds, None, request.truncation)
 
 
 def batch_inputs(
@@ -149,10 +151,7 @@ def batch_inputs(
     if any(item.truncation is not None for item in seeded):
         bounds = [bound for item in seeded for bound in item.bounds()]
     drawn = latents(seeds, spec.latent_dim, bounds, spec.noise) if seeds else None
-    if any(item.class_vector.ndim == 2 for item in items):
-        class_vector = np.concatenate([item.class_vectors() for item in items])
-    else:
-        class_vector = np.repeat([item.class_vector for item in items], [i.count for i in items], axis=0)
+    class_vector = _class_vectors(items, spec)
     if drawn is not None and len(seeded) == len(items):
         return drawn, class_vector
     parts, used = [], 0
@@ -165,7 +164,20 @@ def batch_inputs(
     return np.concatenate(parts), class_vector
 
 
-def _class_vector(request: ImagesRequest, spec: GeneratorSpec) -> npt.NDArray[np.float32]:
+def _class_vectors(items: Sequence[WorkItem], spec: GeneratorSpec) -> npt.NDArray[np.float32]:
+    """The class vector of each image of several items, float32 [N, num_classes]."""
+    indices: list[int] = []
+    for item in items:
+        if not isinstance(item.classes, int):
+            break
+        indices += [item.classes] * item.count
+    else:
+        rows: npt.NDArray[np.float32] = spec.one_hot[indices]
+        return rows
+    return np.concatenate([item.class_vectors(spec) for item in items])
+
+
+def _classes(request: ImagesRequest, spec: GeneratorSpec) -> Classes:
     if (request.label is None) == (request.mix is None):
         raise InvalidField(
             "label",
@@ -174,7 +186,7 @@ def _class_vector(request: ImagesRequest, spec: GeneratorSpec) -> npt.NDArray[np
         )
     if request.label is not None:
         try:
-            return spec.class_vector(request.label)
+            return spec.class_index(request.label)
         except UnknownLabel as error:
             raise InvalidField("label", str(error)) from None
     try:

@@ -147,7 +147,7 @@ def _entity_tag(model: ServedModel, item: WorkItem, rendering: Rendering) -> str
     depends_on = hashlib.sha256()
     for part in (model.artifact.manifest.digest, model.engine.key, item.seeds, item.truncation, rendering):
         depends_on.update(f"{part}\n".encode())
-    depends_on.update(item.class_vector.tobytes())
+    depends_on.update(item.class_vectors(model.spec)[0].tobytes())
     depends_on.update(b"" if item.latent is None else item.latent.tobytes())
     return f'"{ENCODING_VERSION}-{depends_on.hexdigest()[:32]}"'
 
