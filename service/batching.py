@@ -230,7 +230,7 @@ class MicroBatcher:
         return batch, count
 
     def _first(self, queue: deque[Job], now: float) -> Job | None:
-        """The first job that somebody still waits for; the cancelled and expired ones before it are dropped."""
+        """The first job that somebody still waits for; cancelled and expired ones before it are dropped."""
         while queue:
             job = queue[0]
             if job.expires > now and not job.done:

@@ -25,6 +25,7 @@ class BoundedConnection(HttpToolsProtocol):
     direct: Direct | None = None  # answers simple requests; None: everything takes the general way
     _simple: bytearray | None = None  # the body of a simple request, as far as it came
     _data = b""  # what came last
+    _answered_s = 0.0  # when the last simple request was answered, by the event loop's clock
     _parsing = False  # whether the parser has begun a request and not ended it
     _pending = 0  # bytes since anything was complete
     _watch: asyncio.TimerHandle | None = None
@@ -64,7 +65,6 @@ class BoundedConnection(HttpToolsProtocol):
         if body is None:
             return False
         self._came()
-        self._unset_keepalive_if_required()
         cycle = self.direct.begin(self, body)
         if cycle is None:
             return False
@@ -104,6 +104,23 @@ class BoundedConnection(HttpToolsProtocol):
             self._simple = None
             self.cycle = cycle  # type: ignore[assignment]
             self.direct.remember(self._data, bytes(body))
+
+    def on_direct_response_complete(self) -> None:
+        """As `on_response_complete`, but leaves a keep-alive timer that runs already to look again later."""
+        if self.pipeline or self.timeout_keep_alive_task is None or self.transport.is_closing():
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self._answered_s = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Hangs up on a client that has asked nothing since its last reply."""
+        waited_s = self.loop.time() - self._answered_s
+        if self._is_free() and waited_s >= self.timeout_keep_alive:
+            super().timeout_keep_alive_handler()
+        else:
+            left_s = max(self.timeout_keep_alive - waited_s, 0.1)
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
 
     def _may_be_direct(self) -> bool:
         """Whether nothing but the head and body of this request decides how it is answered."""

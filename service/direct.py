@@ -11,19 +11,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from generator.spec import GeneratorSpec
 from service.access_log import AccessLog
 from service.batching import Job, Made
-from service.encoding import MEDIA_TYPES, Rendering
+from service.encoding import Rendering
 from service.errors import PROBLEM_JSON, Failed, Problem
 from service.http import Headers
 from service.metrics import GONE_CLIENT
 from service.models import Models, ServedModel
 from service.requests import ImagesRequest, WorkItem, parse_images_request, work_item
-from service.routes.images import LARGE_REPLY, check_pixels, described, encoded, timeout_s_of
+from service.routes.images import LARGE_REPLY, encoded, server_timing, timeout_s_of
 
 if TYPE_CHECKING:
     from service.connection import BoundedConnection
@@ -33,6 +35,10 @@ START = b"POST /v1/images HTTP/1.1\r\n"
 MAX_BODY = 4096  # bytes
 MAX_HEADS = 1024  # that are remembered,
 MAX_HEAD = 1024  # each of no more bytes
+HEAD = (
+    b"content-type: image/png\r\ncontent-length: %d\r\n"
+    b"x-model: %b\r\nserver-timing: %b\r\nx-batch-size: %d\r\n%b"
+)
 ORDINARY = frozenset({b"host", b"user-agent", b"accept-encoding", b"connection", b"accept-language"})
 EXPECTED = {
     b"content-type": (b"application/json",),
@@ -77,25 +83,25 @@ class Direct:
     def begin(self, connection: BoundedConnection, body: bytes) -> DirectCycle | None:
         """Puts the request into the queue; None where it has to take the general way."""
         began = time.perf_counter()
+        settings = self.models.settings
         try:
             request = parse_images_request(body)
             model = self.models.of_request(request.model)
-            if not _is_small(request, model):
+            if not self._is_small(request, model.spec):
                 return None
-            check_pixels(1, request.scale, model, self.models.settings.max_pixels)
-            item = work_item(request, model.spec, self.models.settings)
+            item = work_item(request, model.spec, settings)
             if item.count > 1:
                 return None
         except Problem:
             return None  # to be told in the general way
         cycle = DirectCycle(self, connection, model, Rendering("png", request.scale), began)
-        cycle.enter(item, timeout_s_of(request, self.models.settings))
+        cycle.enter(item, timeout_s_of(request, settings))
         return cycle
 
-
-def _is_small(request: ImagesRequest, model: ServedModel) -> bool:
-    values = (model.spec.image_size * request.scale) ** 2 * model.spec.channels
-    return request.format in (None, "png") and request.quality is None and values <= LARGE_REPLY
+    def _is_small(self, request: ImagesRequest, spec: GeneratorSpec) -> bool:
+        values = (spec.image_size * request.scale) ** 2 * spec.channels
+        is_png = request.format in (None, "png") and request.quality is None
+        return is_png and values <= min(LARGE_REPLY, self.models.settings.max_pixels)
 
 
 class DirectCycle:
@@ -104,6 +110,11 @@ class DirectCycle:
     uvicorn's connection sets `disconnected` and calls `message_event.set` when the client is gone, and clears
     `keep_alive` when the server shuts down.
     """
+
+    __slots__ = (
+        "_began", "_connection", "_direct", "_job", "_model", "_rendering", "disconnected", "keep_alive",
+        "message_event", "response_complete",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -146,7 +157,8 @@ class DirectCycle:
             if isinstance(outcome, Exception):
                 raise outcome
             content, encode_ms = encoded(model, job.item, self._rendering, outcome)
-            self._write(200, MEDIA_TYPES["png"], content, described(model, job.item, outcome, encode_ms))
+            model.metrics.encoded(encode_ms / 1000)
+            self._send(200, _head(model, job.item, outcome, encode_ms, len(content)), content)
         except Problem as problem:
             self._tell(problem)
         except Exception:
@@ -154,21 +166,21 @@ class DirectCycle:
             self._tell(Failed())
 
     def _tell(self, problem: Problem) -> None:
-        self._write(problem.status, PROBLEM_JSON, problem.body(), problem.header_lines())
+        body = problem.body()
+        lines = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
+        self._send(problem.status, _lines([*lines, *problem.header_lines()]), body)
 
-    def _write(self, status: int, content_type: str, body: bytes, headers: Headers) -> None:
+    def _send(self, status: int, head: bytes, body: bytes) -> None:
+        """`head` has the lines of the reply's own headers."""
         connection = self._connection
-        about = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body))]
-        head = b"".join(
-            [b"%b: %b\r\n" % line for line in (*connection.server_state.default_headers, *about, *headers)]
-        )
+        others = _lines(connection.server_state.default_headers)
         last = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        connection.transport.write(b"".join((STATUS_LINE[status], head, last, body)))
+        connection.transport.write(b"".join((STATUS_LINE[status], others, head, last, body)))
         self.response_complete = True
         self._note(status)
         if not self.keep_alive:
             connection.transport.close()
-        connection.on_response_complete()
+        connection.on_direct_response_complete()
 
     def _note(self, status: int) -> None:
         seconds = time.perf_counter() - self._began
@@ -176,3 +188,14 @@ class DirectCycle:
         if self._direct.access_log is not None:
             scope = {"client": self._connection.client, "method": "POST", "path": PATH}
             self._direct.access_log.add(scope, status, seconds)
+
+
+def _head(model: ServedModel, item: WorkItem, made: Made, encode_ms: float, length: int) -> bytes:
+    """What `described` and `send_reply` say of an image, written at once."""
+    seed = b"x-seed: %d\r\n" % item.seeds[0] if item.seeds else b""
+    timing = server_timing(made, encode_ms)
+    return HEAD % (length, model.id.encode(), timing, made.batch, seed)
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % line for line in headers])

@@ -5,18 +5,16 @@ from __future__ import annotations
 import base64
 import functools
 import io
-import json
 import reprlib
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from isal import isal_zlib
+from msgspec import Struct
 
 from generator.pixels import Pixels, contact_sheet, enlarge, to_pillow
 from service.errors import NotAcceptable
@@ -38,23 +36,22 @@ SMALL_PNG = 4096  # bytes before compression: below, ISA-L's level 1 costs sever
 _PNG_COLOUR = {1: 0, 3: 2}  # channels -> the header's colour type: grey, RGB
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    data = kind + content
-    return len(content).to_bytes(4) + data + zlib.crc32(data).to_bytes(4)
+def _chunk(kind: bytes, content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Length, kind, content, checksum."""
+    return len(content).to_bytes(4), kind, content, zlib.crc32(content, zlib.crc32(kind)).to_bytes(4)
 
 
-_PNG_END = _chunk(b"IEND", b"")
+_PNG_END = b"".join(_chunk(b"IEND", b""))
 
 
 @functools.lru_cache(maxsize=64)
 def _png_begin(height: int, width: int, channels: int) -> bytes:
     """Signature and header."""
     header = struct.pack(">IIBBBBB", width, height, 8, _PNG_COLOUR[channels], 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
+    return b"".join((b"\x89PNG\r\n\x1a\n", *_chunk(b"IHDR", header)))
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(Struct, frozen=True):
     """How finished images become a reply."""
 
     form: Format = "png"
@@ -74,24 +71,18 @@ def encode(images: Pixels, rendering: Rendering, recipe: Recipe) -> bytes:
     return png(picture, recipe.sheet()) if form == "png" else _pillow(picture, form, rendering.quality)
 
 
-def png(image: Pixels, about: Mapping[str, Any]) -> bytes:
+def png(image: Pixels, about: bytes) -> bytes:
     """uint8 [H, W, 1 or 3] -> a PNG (ISO 15948): unfiltered rows, deflated by ISA-L.
 
     Faster than Pillow, for files about as large: filters gain nothing on images this small. What made
-    the image goes into a text chunk with the keyword `mintage`, as JSON in ASCII.
+    the image, JSON in ASCII, goes into a text chunk with the keyword `mintage`.
     """
     height, width, channels = image.shape
     rows = np.zeros((height, 1 + width * channels), np.uint8)  # before each row its filter type: none
     rows[:, 1:] = image.reshape(height, -1)
     data = isal_zlib.compress(rows, 0 if rows.nbytes < SMALL_PNG else 1)
-    text = _chunk(b"tEXt", b"mintage\0" + _ascii_json(about))
-    return b"".join((_png_begin(height, width, channels), text, _chunk(b"IDAT", data), _PNG_END))
-
-
-def _ascii_json(about: Mapping[str, Any]) -> bytes:
-    """A PNG's text has no characters beyond Latin-1, so those of class names are escaped."""
-    text = msgspec.json.encode(about)
-    return text if text.isascii() else json.dumps(about, separators=(",", ":")).encode("ascii")
+    text = _chunk(b"tEXt", b"mintage\0" + about)
+    return b"".join((_png_begin(height, width, channels), *text, *_chunk(b"IDAT", data), _PNG_END))
 
 
 def _json(pngs: Sequence[bytes], recipe: Recipe) -> bytes:

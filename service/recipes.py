@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+import functools
+import json
 from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from service.requests import WorkItem
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True, eq=False):
     """A work item and the model version that carries it out."""
 
     model: str  # name@digest
@@ -19,30 +22,49 @@ class Recipe:
 
     def common(self) -> dict[str, Any]:
         """What all images of the item share: model, class or mix, truncation."""
-        classes, names, truncation = self.item.classes, self.class_names, self.item.truncation
+        classes, truncation = self.item.classes, self.item.truncation
         told: dict[str, Any] = {"model": self.model}
         if isinstance(classes, int):
-            told["label"] = names[classes]
+            told["label"] = self.class_names[classes]
         elif len(present := classes.nonzero()[0].tolist()) == 1:
-            told["label"] = names[present[0]]
+            told["label"] = self.class_names[present[0]]
         else:
-            told["mix"] = {names[index]: float(classes[index]) for index in present}
+            told["mix"] = {self.class_names[index]: float(classes[index]) for index in present}
         return told if truncation is None else {**told, "truncation": truncation}
 
     def seed(self, place: int) -> int | None:
         """The seed of one image; None where its latent was given."""
         return self.item.seeds[place] if self.item.seeds else None
 
-    def image(self, place: int) -> dict[str, Any]:
-        """All of one image: with its seed, or its latent as base64url of little-endian float32."""
-        if self.item.latent is None:
-            return {**self.common(), "seed": self.item.seeds[place]}
-        return {**self.common(), "latent": encode_latent(self.item.latent[place].astype("<f4").tobytes())}
+    def image(self, place: int) -> bytes:
+        """All of one image, as JSON in ASCII: with its seed, or its latent as base64url of float32."""
+        return self._common_json() + self._own_json(place) + b"}"
 
-    def sheet(self) -> dict[str, Any]:
+    def sheet(self) -> bytes:
         """All of a contact sheet: the first image's recipe and how many there are."""
         count = self.item.count
-        return self.image(0) if count == 1 else {**self.image(0), "n": count}
+        return self.image(0) if count == 1 else self.image(0)[:-1] + b',"n":%d}' % count
+
+    def _common_json(self) -> bytes:
+        if isinstance(self.item.classes, int) and self.item.truncation is None:
+            return _label_json(self.model, self.class_names[self.item.classes])
+        return _ascii_json(self.common())
+
+    def _own_json(self, place: int) -> bytes:
+        if self.item.latent is None:
+            return b',"seed":%d' % self.item.seeds[place]
+        return b',"latent":"%b"' % encode_latent(self.item.latent[place].astype("<f4").tobytes()).encode()
+
+
+@functools.lru_cache(maxsize=4096)
+def _label_json(model: str, label: str) -> bytes:
+    return _ascii_json({"model": model, "label": label})
+
+
+def _ascii_json(told: dict[str, Any]) -> bytes:
+    """Without the last brace; characters beyond Latin-1, which a PNG's text cannot have, are escaped."""
+    text = msgspec.json.encode(told)
+    return (text if text.isascii() else json.dumps(told, separators=(",", ":")).encode("ascii"))[:-1]
 
 
 def encode_latent(content: bytes) -> str:

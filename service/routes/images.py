@@ -76,15 +76,19 @@ def described(model: ServedModel, item: WorkItem, made: Made, encode_ms: float) 
     """The headers that say what made a reply and where its time went; metrics and traces are told too."""
     model.metrics.encoded(encode_ms / 1000)
     note(model.id, made, encode_ms)
-    timing = f"queue;dur={made.queue_ms:.2f}, engine;dur={made.engine_ms:.2f}, encode;dur={encode_ms:.2f}"
     headers = [
         (b"x-model", model.id.encode()),
-        (b"server-timing", timing.encode()),
-        (b"x-batch-size", str(made.batch).encode()),
+        (b"server-timing", server_timing(made, encode_ms)),
+        (b"x-batch-size", b"%d" % made.batch),
     ]
     if item.seeds:
-        headers.append((b"x-seed", str(item.seeds[0]).encode()))
+        headers.append((b"x-seed", b"%d" % item.seeds[0]))
     return headers
+
+
+def server_timing(made: Made, encode_ms: float) -> bytes:
+    """The Server-Timing header (W3C), in milliseconds."""
+    return b"queue;dur=%.2f, engine;dur=%.2f, encode;dur=%.2f" % (made.queue_ms, made.engine_ms, encode_ms)
 
 
 def timeout_s_of(request: ImagesRequest, settings: Settings) -> float:

@@ -45,7 +45,7 @@ def decoded(content: bytes) -> Pixels:
 @pytest.mark.parametrize("shape", [(1, 1), (9, 9), (3, 200), (130, 7)])
 def test_a_png_has_the_pixels_it_was_made_of(channels: int, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*shape, channels), dtype=np.uint8)
-    np.testing.assert_array_equal(decoded(png(image, {})), image)
+    np.testing.assert_array_equal(decoded(png(image, b"{}")), image)
 
 
 def text_of(content: bytes) -> dict[str, object]:
