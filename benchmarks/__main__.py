@@ -6,6 +6,7 @@ python -m benchmarks peers         compares; --write puts the tables into docs/b
 python -m benchmarks serving       what serving costs over the engine alone
 python -m benchmarks choices       what each choice in the service's design brings
 python -m benchmarks parts         what the parts of a request cost, each way of doing them
+python -m benchmarks guard         what a request costs in instructions; 1 when it has become a fifth dearer
 python -m benchmarks show FILE     the tables of an earlier run
 """
 
@@ -25,6 +26,8 @@ from rich.console import Console
 
 from benchmarks import choices, comparison, parts, report, results, serving, tuning
 from benchmarks.answers import WrongAnswer
+from benchmarks.guard import command as guard
+from benchmarks.guard.counting import CountingFailed
 from benchmarks.machine import manifest
 from benchmarks.overload import LoadFailed
 from benchmarks.peers.environments import InstallError, install
@@ -41,7 +44,7 @@ from generator.terminal import tell_error
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 ERRORS = (
-    ArtifactError, EngineError, InstallError, LoadFailed, NoReference, OSError, ServerError,
+    ArtifactError, CountingFailed, EngineError, InstallError, LoadFailed, NoReference, OSError, ServerError,
     WrkError, WrongAnswer, results.ResultError, subprocess.CalledProcessError,
 )  # fmt: skip
 
@@ -107,6 +110,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     one = add("parts", _parts)
     _add_amounts(one, repeats=9)
     one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    guard.add_options(add("guard", guard.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
     one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
