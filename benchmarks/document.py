@@ -18,14 +18,18 @@ PLOTS = ROOT / "docs" / "plots"
 console = Console(stderr=True, highlight=False)
 
 
+def tell(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
 def finish(
     kind: str, result: Json, tables: Sequence[Table], file: Path, write: bool, plots: Sequence[Path] = ()
 ) -> None:
     """Shows the tables of a result; with `write` they and the plots become a section of the document."""
     show(tables)
-    console.print(f"-> {file}", markup=False, soft_wrap=True)
+    tell(f"-> {file}")
     if write:
         pictures = [f"![{plot.stem}]({plot.relative_to(DOCUMENT.parent)})" for plot in plots]
         parts = [f"## {kind.capitalize()}", about(result), *pictures, *(table.markdown() for table in tables)]
         write_section(DOCUMENT, kind, "\n\n".join(parts))
-        console.print(f"-> {DOCUMENT}", markup=False, soft_wrap=True)
+        tell(f"-> {DOCUMENT}")

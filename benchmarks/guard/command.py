@@ -9,6 +9,7 @@ from benchmarks.guard import guard
 from benchmarks.guard.counting import REFERENCE, count, valgrind_version
 from benchmarks.guard.guard import ALARM, Cost
 from benchmarks.machine import manifest
+from benchmarks.options import positive
 from benchmarks.results import Json
 from benchmarks.servers import ROOT
 from benchmarks.tables import Table, figure
@@ -19,7 +20,7 @@ COUNTED = ("python", "numpy", "uvicorn", "uvloop", "httptools", "isal", "msgspec
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--repeats", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--repeats", type=positive, default=3, help="(default: %(default)s)")
     parser.add_argument(
         "--slow-by", type=float, default=0, metavar="PERCENT", help="add work: does it alarm?"
     )
