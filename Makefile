@@ -2,13 +2,14 @@
 # make test     everything, then all tests
 # make lint     ruff, ruff format, mypy
 # make bento    a Bento of the service and the models
+# make guard    what a request costs in instructions; fails when it has become a fifth dearer
 # make bench-peers    other servers, tuned and side by side with ours; make bench-serving: ours and the engine alone
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint format bento bench-peers bench-serving clean
+.PHONY: serve test lint format bento guard bench-peers bench-serving clean
 
 serve: .venv/serve
 	$(BIN)/python -m service --port $(PORT)
@@ -27,6 +28,9 @@ format: .venv/dev
 
 bento: .venv/serve
 	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build
+
+guard: .venv/dev
+	$(BIN)/python -m benchmarks guard
 
 bench-peers: .venv/dev
 	$(BIN)/python -m benchmarks install

@@ -6,6 +6,8 @@ python -m benchmarks peers         compares; --write puts the tables into docs/b
 python -m benchmarks serving       what serving costs over the engine alone
 python -m benchmarks choices       what each choice in the service's design brings
 python -m benchmarks parts         what the parts of a request cost, each way of doing them
+python -m benchmarks engine        the engines alone: latency and images/s for each batch
+python -m benchmarks guard         what a request costs in instructions; 1 when it has become a fifth dearer
 python -m benchmarks show FILE     the tables of an earlier run
 """
 
@@ -25,7 +27,11 @@ from rich.console import Console
 
 from benchmarks import choices, comparison, parts, report, results, serving, tuning
 from benchmarks.answers import WrongAnswer
+from benchmarks.engine import command as engine
+from benchmarks.guard import command as guard
+from benchmarks.guard.counting import CountingFailed
 from benchmarks.machine import manifest
+from benchmarks.options import positive as _positive
 from benchmarks.overload import LoadFailed
 from benchmarks.peers.environments import InstallError, install
 from benchmarks.raw import raw_images_per_s
@@ -41,7 +47,7 @@ from generator.terminal import tell_error
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 ERRORS = (
-    ArtifactError, EngineError, InstallError, LoadFailed, NoReference, OSError, ServerError,
+    ArtifactError, CountingFailed, EngineError, InstallError, LoadFailed, NoReference, OSError, ServerError,
     WrkError, WrongAnswer, results.ResultError, subprocess.CalledProcessError,
 )  # fmt: skip
 
@@ -107,6 +113,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     one = add("parts", _parts)
     _add_amounts(one, repeats=9)
     one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    engine.add_options(add("engine", engine.run))
+    guard.add_options(add("guard", guard.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
     one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
@@ -117,12 +125,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     one.add_argument("--seconds", type=float, default=5)
     one.add_argument("--plain", action="store_true", help="onnxruntime as it comes, the exported graph")
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1")
-    return int(text)
 
 
 def _add_peers(parser: argparse.ArgumentParser) -> None:

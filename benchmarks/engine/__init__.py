@@ -1,0 +1,1 @@
+"""The engines alone: latency and images a second for each batch, next to what the machine can multiply."""
