@@ -49,7 +49,7 @@ def latents(
 
 def check_seed(seed: int) -> None:
     """Raises ValueError unless the seed is a whole number from 0 to 2^32 - 1."""
-    if not isinstance(seed, int | np.integer) or not 0 <= seed <= MAX_SEED:
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed {seed!r}: allowed are whole numbers from 0 to {MAX_SEED}")
 
 
@@ -112,30 +112,40 @@ _FAR = (
 )  # fmt: skip
 
 
-def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Floats) -> Floats:
-    above, below = (np.full_like(x, row[0]) for row in coefficients)
-    for a, b in zip(coefficients[0][1:], coefficients[1][1:], strict=True):
-        above *= x
-        above += a
-        below *= x
-        below += b
-    return above / below
+def _coefficients(*regions: tuple[tuple[float, ...], tuple[float, ...]]) -> Floats:
+    """[power, numerator or denominator, region, 1]: of several regions side by side."""
+    return np.array(regions).transpose(2, 1, 0)[..., None]
+
+
+_CENTRE_AND_NEAR, _FAR_ALONE = _coefficients(_CENTRE, _NEAR), _coefficients(_FAR)
+
+
+def _ratio(coefficients: Floats, x: Floats) -> Floats:
+    """The rational functions of some regions, each at its row of x [regions, N]."""
+    both = np.empty((2, *x.shape))  # numerator and denominator
+    both[:] = coefficients[0]
+    for coefficient in coefficients[1:]:
+        both *= x
+        both += coefficient
+    quotient: Floats = both[0] / both[1]
+    return quotient
 
 
 def inverse_normal_cdf(probability: Floats) -> Floats:
-    """The standard normal quantile of probabilities in (0, 1), float64, any shape (AS 241)."""
-    centred = probability - 0.5
-    quantile = centred * _ratio(_CENTRE, 0.180625 - centred * centred)
-    tail = np.abs(centred) > 0.425
-    if tail.any():
-        side = centred[tail]
-        depth = np.sqrt(-np.log(np.where(side < 0, probability[tail], 1 - probability[tail])))
-        far = depth > 5
-        size = _ratio(_NEAR, depth - 1.6)
-        if far.any():
-            size[far] = _ratio(_FAR, depth[far] - 5)
-        quantile[tail] = np.copysign(size, side)
-    return quantile
+    """The standard normal quantile of probabilities in (0, 1), float64, any shape (AS 241).
+
+    Centre and near tail are computed everywhere, and one of them is taken: for the few numbers of a seed
+    that is faster than to gather those of the tail.
+    """
+    p = probability.ravel()
+    centred = p - 0.5
+    depth = np.sqrt(-np.log(np.minimum(p, 1 - p)))
+    centre, size = _ratio(_CENTRE_AND_NEAR, np.stack((0.180625 - centred * centred, depth - 1.6)))
+    far = depth > 5
+    if far.any():
+        size[far] = _ratio(_FAR_ALONE, depth[None, far] - 5)[0]
+    quantile: Floats = np.where(np.abs(centred) > 0.425, np.copysign(size, centred), centred * centre)
+    return quantile.reshape(probability.shape)
 
 
 def lerp(start: Latents, end: Latents, weight: float) -> Latents:

@@ -90,6 +90,8 @@ class GeneratorSpec:
 
         Raises UnknownLabel.
         """
+        if type(label) is int and 0 <= label < self.num_classes:
+            return label
         if isinstance(label, str) and label in self._index_of:
             return self._index_of[label]
         is_index = isinstance(label, (int, np.integer)) and not isinstance(label, bool)

@@ -11,6 +11,8 @@ from benchmarks.guard.counting import REFERENCE
 from benchmarks.guard.rig import Rig
 from generator.latents import latents
 from service.encoding import png
+from service.recipes import Recipe
+from service.requests import WorkItem
 
 GROUP = 16  # requests at a time, as many as the service's batches take
 FIRST_SEED = 1_000_000  # all seeds have as many digits, so that all heads are the same
@@ -56,10 +58,10 @@ def _parts(rig: Rig) -> dict[str, Prepare]:
     served = next(iter(rig.models))
     spec = served.spec
     image = np.zeros((spec.image_size, spec.image_size, spec.channels), np.uint8)
-    about = {"model": served.id, "label": spec.class_names[0], "seed": FIRST_SEED}
+    recipe = Recipe(served.id, spec.class_names, WorkItem(0, (FIRST_SEED,)))
 
     def encoded(first: int, count: int) -> Run:
-        return lambda: [png(image, about) for _ in range(count)]
+        return lambda: [png(image, recipe.image(0)) for _ in range(count)]
 
     def drawn(first: int, count: int) -> Run:
         seeds = range(FIRST_SEED + first, FIRST_SEED + first + count)
