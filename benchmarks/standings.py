@@ -19,15 +19,20 @@ from benchmarks.comparison import (
 )  # fmt: skip
 from benchmarks.mintage import NAME
 from benchmarks.repeats import Spread
-from benchmarks.results import Json
+from benchmarks.results import Json, ResultError
 from benchmarks.tables import Table, figure
 from benchmarks.tuning import ENCODERS
 
-COUNTS = tuple(f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS)
+COUNTS = ("1 connection", *(str(count) for count in CONNECTIONS[1:]))
 
 
 def peers_tables(result: Json) -> list[Table]:
-    """The standings, the ratios with their ranges, the open loops, the peers' settings, the failures."""
+    """The standings, the ratios with their ranges, the open loops, the peers' settings, the failures.
+
+    Raises ResultError for a result without open loops, as they were at first.
+    """
+    if "tuned" not in result:
+        raise ResultError("this comparison has no open loops: run it again, python -m benchmarks peers")
     names = complete(result)
     if NAME not in names:
         return [_failures(result)]
@@ -44,7 +49,7 @@ def _standings(result: Json, names: list[str]) -> Table:
         loops = offered(result, name, OWN_HALF)
         waits = " / ".join(_median([loop[field] for loop in loops]) for field in ("p50_ms", "p99_ms"))
         rows.append((name, *rates, ratio, waits, _median(of_visits(result, name, "ready_s"))))
-    columns = ("server", *COUNTS, f"{NAME} / server at {PEAK}", "p50 / p99 at half load, ms", "start, s")
+    columns = ("server", *COUNTS, f"{NAME} / server", "p50 / p99 at half load, ms", "start, s")
     return Table("Requests a second", columns, rows, _ours(names), _standings_note(result))
 
 
@@ -59,8 +64,9 @@ def _standings_note(result: Json) -> str:
     ours = f"{NAME} with {workers} workers" if workers else f"{NAME} with its default settings"
     return (
         f"Medians of {settings['repeats']} repeats of {settings['seconds']} s, in turns; {ours}. One PNG a "
-        "request, unique seeds. `ours`: the peer has our encoder and engine, `shipped`: Pillow and "
-        "onnxruntime as they are. Start: from the start of the process until it is ready. "
+        f"request, unique seeds. The ratio is that at {PEAK} connections, half load is half of those "
+        "requests a second. `ours`: the peer has our encoder and engine, `shipped`: Pillow and onnxruntime as they "
+        "are. Start: from the start of the process until it is ready. "
         f"{checked:,} answers were compared pixel for pixel, all right."
     )
 
@@ -89,10 +95,10 @@ def _waits(result: Json, names: list[str]) -> Table:
     """What one waits in an open loop; ours again has a second row, at the best peer's rate."""
     rows = [_wait(name, offered(result, name, OWN_HALF)) for name in names]
     if AGAIN in names and (beside := offered(result, AGAIN, BEST_HALF)):
-        rows.append(_wait(f"{AGAIN}, at {BEST_HALF}", beside))
+        rows.append(_wait(f"{AGAIN}, at the best peer's half", beside))
     return Table(
         f"Latency at {OWN_HALF}",
-        ("server", "offered, requests/s", "p50, ms", "p99, ms", "requests", "not answered"),
+        ("server", "offered, requests/s", "p50, ms", "p99, ms", "not answered"),
         rows,
         _ours(names),
         f"An open loop: Poisson arrivals at half of what the server answered at {PEAK} connections on that "
@@ -106,7 +112,7 @@ def _wait(title: str, loops: list[Json]) -> tuple[str, ...]:
     valid = all(loop["valid"] for loop in loops)
     rate, p50, p99 = (_range([loop[field] for loop in loops]) for field in ("rate_per_s", "p50_ms", "p99_ms"))
     asked, answered = (sum(loop[field] for loop in loops) for field in ("requests", "answered"))
-    return title if valid else f"{title} (INVALID)", rate, p50, p99, f"{asked:,}", f"{asked - answered:,}"
+    return title if valid else f"{title} (INVALID)", rate, p50, p99, f"{asked - answered:,} of {asked:,}"
 
 
 def _range(values: Sequence[float | None]) -> str:

@@ -95,8 +95,8 @@ def test_the_tables_of_a_comparison() -> None:
     assert ratios.rows[1][3] == "2.00 (2.00-2.00) *"
     assert ratios.rows[2][3].strip() == "1.00 (1.00-1.05)"
     assert waits.rows[0][1:4] == ("1,000 (1,000-2,000)", "2.00 (2.00-2.00)", "8.00 (8.00-8.00)")
-    assert waits.rows[0][4:] == ("300", "30")
-    assert waits.rows[-1][0] == f"{AGAIN}, at {BEST_HALF}"
+    assert waits.rows[0][4] == "30 of 300"
+    assert waits.rows[-1][0] == f"{AGAIN}, at the best peer's half"
     assert waits.rows[-1][1] == "500 (500-1,000)"
     assert tuned.rows == [("fastapi", "8", "workers 2", "workers 1")]
     assert failed.rows == [("triton, shipped", "ended with 1")]
@@ -108,8 +108,15 @@ def test_an_open_loop_whose_client_lagged_is_marked_and_one_without_answers_has_
     rates, _, waits, *_ = peers_tables(result)
     assert rates.rows[2][5] == "none / none"
     assert waits.rows[2][0] == "mosec, ours (INVALID)"
-    assert waits.rows[2][2:] == ("none", "none", "300", "120")
+    assert waits.rows[2][2:] == ("none", "none", "120 of 300")
     assert offered(result, "mosec, ours", BEST_HALF) == []
+
+
+def test_a_result_of_before_open_loops_is_refused() -> None:
+    result = comparison()
+    del result["tuned"]
+    with pytest.raises(ResultError, match="run it again"):
+        peers_tables(result)
 
 
 def test_where_ours_failed_there_are_neither_tables_nor_a_plot(tmp_path: Path) -> None:
