@@ -64,9 +64,10 @@ def _standings_note(result: Json) -> str:
     ours = f"{NAME} with {workers} workers" if workers else f"{NAME} with its default settings"
     return (
         f"Medians of {settings['repeats']} repeats of {settings['seconds']} s, in turns; {ours}. One PNG a "
-        f"request, unique seeds. The ratio is that at {PEAK} connections, half load is half of those "
-        "requests a second. `ours`: the peer has our encoder and engine, `shipped`: Pillow and onnxruntime as they "
-        "are. Start: from the start of the process until it is ready. "
+        "request, unique seeds. `ours`: the peer has our encoder and engine, `shipped`: Pillow and "
+        f"onnxruntime as they are. The ratio is that at {PEAK} connections, half load is half of what was "
+        "answered there. "
+        "Start: from the start of the process until it is ready. "
         f"{checked:,} answers were compared pixel for pixel, all right."
     )
 
