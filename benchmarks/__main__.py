@@ -2,7 +2,8 @@
 
 python -m benchmarks install       each peer into an environment of its own, below runs/peers
 python -m benchmarks tune          finds each peer's best settings
-python -m benchmarks peers         compares; --write puts the tables into docs/benchmarks.md
+python -m benchmarks peers         compares; --write puts the tables and a plot into docs
+python -m benchmarks compare A B   do two comparisons agree: the order of the servers, and the ratios?
 python -m benchmarks serving       what serving costs over the engine alone
 python -m benchmarks choices       what each choice in the service's design brings
 python -m benchmarks parts         what the parts of a request cost, each way of doing them
@@ -25,7 +26,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from benchmarks import choices, comparison, parts, report, results, serving, tuning
+from benchmarks import agreement, choices, comparison, parts, report, results, serving, tuning
 from benchmarks.answers import WrongAnswer
 from benchmarks.engine import command as engine
 from benchmarks.guard import command as guard
@@ -37,6 +38,7 @@ from benchmarks.peers.environments import InstallError, install
 from benchmarks.raw import raw_images_per_s
 from benchmarks.reference import NoReference, reference_generator
 from benchmarks.servers import ROOT, ServerError
+from benchmarks.standings import tuned_table
 from benchmarks.tables import Table, show, write_section
 from benchmarks.wrk import WrkError
 from generator import Generator
@@ -45,6 +47,7 @@ from generator.engines import EngineError
 from generator.terminal import tell_error
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PEERS_PLOT = ROOT / "docs" / "plots" / "peers.svg"
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 ERRORS = (
     ArtifactError, CountingFailed, EngineError, InstallError, LoadFailed, NoReference, OSError, ServerError,
@@ -90,12 +93,15 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _add_peers(one)
     one = add("tune", _tune)
     _add_peers(one)
-    _add_amounts(one, repeats=3, seconds=4)
+    _add_amounts(one, repeats=2, seconds=4)
     one = add("peers", _peers)
     _add_peers(one)
     one.add_argument("--workers", type=_positive, help="of our service (default: its own default)")
     _add_amounts(one, repeats=5, seconds=8)
-    one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    one.add_argument("--write", action="store_true", help="put the tables and a plot into docs")
+    one = add("compare", _compare)
+    one.add_argument("first", type=Path, help="JSON of a comparison with peers, below runs/benchmarks")
+    one.add_argument("second", type=Path)
     one = add("serving", _serving)
     _add_amounts(one, repeats=5, seconds=8)
     one.add_argument(
@@ -150,8 +156,8 @@ def _tune(options: argparse.Namespace) -> int:
     peers = tuning.chosen(options.only)
     tuning.check_installed(peers)
     generator = Generator.open(options.model)
-    found = tuning.tune(generator, peers, repeats=options.repeats, seconds=options.seconds, tell=tell)
-    show([report.tuned_table(found)])
+    tuning.tune(generator, peers, repeats=options.repeats, seconds=options.seconds, tell=tell)
+    show([tuned_table({peer.name: tuning.record(peer) for peer in peers})])
     return 0
 
 
@@ -168,6 +174,12 @@ def _peers(options: argparse.Namespace) -> int:
         tell=tell,
     )
     return _finish(result, file, options.write)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    pairs = agreement.pairs(results.read(options.first), results.read(options.second))
+    show([agreement.table(pairs)])
+    return int(not agreement.holds(pairs))
 
 
 def _serving(options: argparse.Namespace) -> int:
@@ -232,7 +244,18 @@ def _finish(result: results.Json, file: Path, write: bool) -> int:
 
 def _write(kind: str, result: results.Json, tables: list[Table]) -> None:
     parts = [f"## {kind.capitalize()}", report.about(result), *(table.markdown() for table in tables)]
+    if kind == "peers" and (plot := _plot_peers(result)):
+        parts.insert(2, plot)
     write_section(DOCUMENT, kind, "\n\n".join(parts))
+
+
+def _plot_peers(result: results.Json) -> str:
+    """Draws the plot; a line of Markdown that shows it."""
+    from benchmarks import peers_plot  # noqa: PLC0415  # matplotlib takes a second, and nothing else needs it
+
+    if not peers_plot.draw(result, PEERS_PLOT):
+        return ""
+    return f"![{peers_plot.ABOUT}]({PEERS_PLOT.relative_to(DOCUMENT.parent)})"
 
 
 def _raw(options: argparse.Namespace) -> int:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.answers import WrongAnswer
 from benchmarks.machine import manifest
-from benchmarks.measuring import Visit, visit
+from benchmarks.measuring import Loads, Offers, Visit, visit
 from benchmarks.mintage import NAME, mintage
+from benchmarks.offered import Offered
 from benchmarks.peers.catalogue import Peer
 from benchmarks.peers.environments import installed
 from benchmarks.peers.settings import Encoder
 from benchmarks.repeats import Spread, ratio
 from benchmarks.results import HOME, Json, write
 from benchmarks.servers import Server, ServerError
-from benchmarks.tuning import ENCODERS, tuned
+from benchmarks.tuning import ENCODERS, record, tuned
 from benchmarks.wrk import WrkError
 from generator import Generator
 
 AGAIN = f"{NAME} again"  # the A/A control
 CONNECTIONS = (1, 16, 64)
+PEAK = 64  # connections at which a server's capacity is taken
+OWN_HALF = "half of its own capacity"  # what is offered in an open loop
+BEST_HALF = "half of the best peer's capacity"  # and to ours again, too
 
 Tell = Callable[[str], None]
 
@@ -36,9 +40,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        return (
-            self.server.name if self.server.name in (NAME, AGAIN) else f"{self.server.name}, {self.encoder}"
-        )
+        return f"{self.server.name}, {self.encoder}" if is_peer(self.server.name) else self.server.name
 
 
 def entries(generator: Generator, peers: Iterable[Peer], workers: int | None) -> list[Entry]:
@@ -72,12 +74,10 @@ def compare(
     ServerError for a peer that is not installed.
     """
     contenders = entries(generator, peers, workers)
-    settings = {peer.name: {e: asdict(tuned(peer, "", e)) for e in ENCODERS} for peer in peers}
     result: Json = {
-        "manifest": manifest(
-            generator.artifact, repeats=repeats, seconds=seconds, workers=workers, peers=settings
-        )
+        "manifest": manifest(generator.artifact, repeats=repeats, seconds=seconds, workers=workers)
         | {"installed": {peer.name: installed(peer.name) for peer in peers}},
+        "tuned": {peer.name: record(peer) for peer in peers},
         "visits": {entry.name: [] for entry in contenders},
         "failed": {},
     }
@@ -86,7 +86,9 @@ def compare(
             if entry.name in result["failed"]:
                 continue
             try:
-                seen = visit(entry.server, generator, CONNECTIONS, seconds)
+                seen = visit(
+                    entry.server, generator, CONNECTIONS, seconds, offers=_offers(result, entry.name)
+                )
             except (ServerError, WrkError, WrongAnswer) as error:
                 result["failed"][entry.name] = str(error)
                 tell(f"{repeat + 1}/{repeats}  {entry.name}  failed: {error}")
@@ -97,20 +99,48 @@ def compare(
     return result
 
 
+def _offers(result: Json, name: str) -> Offers:
+    """What a server is offered in an open loop; ours again, which comes last, also what the best peer was."""
+
+    def offers(loads: Loads) -> Mapping[str, float]:
+        rates = {OWN_HALF: loads[PEAK].requests_per_s / 2}
+        last = [rates_of(result, peer, PEAK)[-1] for peer in complete(result) if is_peer(peer)]
+        if name == AGAIN and last:
+            rates[BEST_HALF] = max(last) / 2
+        return rates
+
+    return offers
+
+
 def _brief(seen: Visit) -> str:
     rates = "  ".join(f"{load.requests_per_s:7,.0f}/s" for load in seen.loads.values())
-    return f"ready {seen.ready_s:4.1f} s  {rates}"
+    waits = "  ".join(map(_brief_wait, seen.offered.values()))
+    return f"ready {seen.ready_s:4.1f} s  {rates}  {waits}"
 
 
-def rates(result: Json, name: str, connections: int) -> list[float]:
+def _brief_wait(offered: Offered) -> str:
+    p99 = "none" if offered.p99_ms is None else f"{offered.p99_ms:.1f} ms"
+    return f"p99 {p99} at {offered.rate_per_s:,.0f}/s{'' if offered.valid else ' INVALID: the client lagged'}"
+
+
+def is_peer(name: str) -> bool:
+    return name not in (NAME, AGAIN)
+
+
+def rates_of(result: Json, name: str, connections: int) -> list[float]:
     """Requests a second of each visit."""
     return [visit["loads"][str(connections)]["requests_per_s"] for visit in result["visits"][name]]
 
 
-def spread(result: Json, name: str, connections: int, field: str) -> Spread:
-    """A figure of wrk's over the visits."""
-    loads = [visit["loads"][str(connections)] for visit in result["visits"][name]]
-    return Spread.of([load[field] for load in loads])
+def of_visits(result: Json, name: str, field: str) -> list[float]:
+    """A figure that each visit has once."""
+    return [visit[field] for visit in result["visits"][name]]
+
+
+def offered(result: Json, name: str, at: str) -> list[Json]:
+    """The open loops of all visits at one of the rates; none where not every visit had it."""
+    loops = [visit["offered"].get(at) for visit in result["visits"][name]]
+    return loops if all(loops) else []
 
 
 def complete(result: Json) -> list[str]:
@@ -119,11 +149,12 @@ def complete(result: Json) -> list[str]:
 
 
 def against(result: Json, name: str, connections: int) -> Spread:
-    """Our requests a second divided by another's, visit by visit."""
-    return ratio(rates(result, NAME, connections), rates(result, name, connections))
+    """Our requests a second divided by another's, visit by visit; in a run that was broken off, so far."""
+    theirs = rates_of(result, name, connections)
+    return ratio(rates_of(result, NAME, connections)[: len(theirs)], theirs)
 
 
 def best_peer(result: Json, encoder: Encoder, connections: int) -> str | None:
     """The peer with the most requests a second among those with one encoder."""
     names = [name for name in complete(result) if name.endswith(f", {encoder}")]
-    return max(names, key=lambda name: statistics.median(rates(result, name, connections)), default=None)
+    return max(names, key=lambda name: statistics.median(rates_of(result, name, connections)), default=None)

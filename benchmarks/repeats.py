@@ -23,6 +23,10 @@ class Spread:
             raise ValueError("no repeats: at least one is needed")
         return cls(statistics.median(values), min(values), max(values), len(values))
 
+    def is_below(self, other: Spread) -> bool:
+        """The two are told apart, and this is the smaller one: their ranges don't overlap."""
+        return self.high < other.low
+
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     """ours / theirs, each repeat with the one that was measured next to it, so that drift cancels.

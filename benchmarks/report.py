@@ -3,92 +3,11 @@
 from __future__ import annotations
 
 from benchmarks import choices
-from benchmarks.comparison import AGAIN, CONNECTIONS, against, best_peer, complete, spread
 from benchmarks.mintage import NAME
 from benchmarks.repeats import Spread
 from benchmarks.results import Json
+from benchmarks.standings import peers_tables
 from benchmarks.tables import Table, figure
-from benchmarks.tuning import ENCODERS
-
-COUNTS = tuple(f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS)
-
-
-def peers_tables(result: Json) -> list[Table]:
-    """Throughput, ratios, latency and starts of a comparison."""
-    names = complete(result)
-    ours = frozenset(place for place, name in enumerate(names) if name == NAME)
-    if NAME not in names:
-        return [_failures(result)]
-    rates = [
-        (name, *(figure(spread(result, name, count, "requests_per_s")) for count in CONNECTIONS))
-        for name in names
-    ]
-    latencies = [(name, *(_latency(result, name, count) for count in CONNECTIONS)) for name in names]
-    starts = [
-        (name, *(figure(_of_visits(result, name, field)) for field in ("ready_s", "first_request_ms")))
-        for name in names
-    ]
-    tables = [
-        Table("Requests a second", ("server", *COUNTS), rates, ours, _settings_note(result)),
-        _ratios(result, names),
-        Table(
-            "Latency under that load, p50 / p99 in ms",
-            ("server", *COUNTS),
-            latencies,
-            ours,
-            "Medians over the repeats of wrk's percentiles, which add, for each slow answer, those that "
-            "would have waited behind it. A closed loop: at 64 connections this says how long 64 clients "
-            "wait who never pause, not how long one waits at a given rate.",
-        ),
-        Table("Start", ("server", "process start to ready, s", "first request, ms"), starts, ours),
-    ]
-    return [*tables, _failures(result)] if result["failed"] else tables
-
-
-def _latency(result: Json, name: str, count: int) -> str:
-    p50, p99 = (spread(result, name, count, field).median for field in ("p50_ms", "p99_ms"))
-    return f"{p50:.1f} / {p99:.1f}"
-
-
-def _of_visits(result: Json, name: str, field: str) -> Spread:
-    return Spread.of([visit[field] for visit in result["visits"][name]])
-
-
-def _ratios(result: Json, names: list[str]) -> Table:
-    """How many times as many requests ours answers; the best peer of each encoder has a star."""
-    rows: list[tuple[str, ...]] = []
-    for name in names:
-        if name == NAME:
-            continue
-        cells = []
-        for count in CONNECTIONS:
-            star = " *" if name in [best_peer(result, encoder, count) for encoder in ENCODERS] else "  "
-            cells.append(figure(against(result, name, count), 2) + star)
-        rows.append((name, *cells))
-    return Table(
-        f"{NAME} / server, requests a second",
-        ("server", *COUNTS),
-        rows,
-        note=f"Visit by visit, then the median and the range. A star: the best peer with that encoder. "
-        f"{AGAIN} is the same server measured twice: how far its ratio is from 1 is the noise.",
-    )
-
-
-def _failures(result: Json) -> Table:
-    rows: list[tuple[str, ...]] = [(name, why.splitlines()[0]) for name, why in result["failed"].items()]
-    return Table("Failed, and left out", ("server", "why"), rows)
-
-
-def _settings_note(result: Json) -> str:
-    settings = result["manifest"]["settings"]
-    checked = sum(visit["checked_images"] for visits in result["visits"].values() for visit in visits)
-    workers = settings.get("workers")
-    ours = f"{NAME} with {workers} workers" if workers else f"{NAME} with its default settings"
-    return (
-        f"Median and range of {settings['repeats']} repeats of {settings['seconds']} s, in turns; {ours}. "
-        "One PNG a request, unique seeds. `ours`: the peer has our encoder and engine, `shipped`: Pillow "
-        f"and onnxruntime as they are. {checked:,} answers were compared pixel for pixel, all right."
-    )
 
 
 def serving_tables(result: Json) -> list[Table]:
@@ -161,15 +80,3 @@ def tables_of(result: Json) -> tuple[str, list[Table]]:
     if "parts" in result:
         return "parts", parts_tables(result)
     return "serving", serving_tables(result)
-
-
-def tuned_table(found: Json) -> Table:
-    """Each peer's best settings, among how many."""
-    rows: list[tuple[str, ...]] = []
-    for name, encoders in found.items():
-        for encoder, tuned in encoders.items():
-            best = ", ".join(f"{field} {value}" for field, value in tuned["best"].items())
-            rates = [Spread.of(tried["requests_per_s"]) for tried in tuned["tried"]]
-            most = max(rates, key=lambda rate: rate.median)
-            rows.append((f"{name}, {encoder}", figure(most), str(len(rates)), best))
-    return Table("Tuned at 64 connections", ("peer", "requests/s", "ways tried", "best"), rows)

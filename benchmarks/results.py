@@ -12,7 +12,7 @@ from benchmarks.servers import ROOT
 RESULTS = ROOT / "runs" / "benchmarks"
 LOGS = RESULTS / "logs"
 HOME = RESULTS / "bentoml"
-TUNED = RESULTS / "tuned.json"
+TUNED = RESULTS / "tuned"  # a file for each peer
 
 Json = dict[str, Any]
 

@@ -1,57 +1,100 @@
-"""Each peer at its best: every way to run it is tried, the most requests a second at 64 connections wins."""
+"""Each peer at its best: the same small search for all, most requests a second at 64 connections wins.
+
+Every way to run a peer is tried once, for half as long; the two best are tried again, in turns.
+"""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
+from benchmarks import results
 from benchmarks.answers import WrongAnswer
 from benchmarks.machine import manifest
 from benchmarks.measuring import visit
 from benchmarks.peers.catalogue import CATALOGUE, Peer
 from benchmarks.peers.settings import Encoder, PeerSettings
-from benchmarks.results import TUNED, Json, ResultError, read, write
-from benchmarks.servers import Server, ServerError
+from benchmarks.results import Json, ResultError, read, write
+from benchmarks.servers import ServerError
 from benchmarks.wrk import WrkError
 from generator import Generator
 
 CONNECTIONS = 64
+FINALISTS = 2
+WARM_UP_S = 1
 ENCODERS: tuple[Encoder, ...] = get_args(Encoder)
 
 Tell = Callable[[str], None]
+Rate = Callable[[PeerSettings, int], float]  # a way and for how many seconds -> requests a second
 
 
-def tune(generator: Generator, peers: Iterable[Peer], *, repeats: int, seconds: int, tell: Tell) -> Json:
-    """Tries everything, in turns, and remembers the winners in runs/benchmarks/tuned.json.
+@dataclass(frozen=True)
+class Tried:
+    """A way to run a peer and the requests a second that it answered."""
 
-    Peers that are not in `peers` keep what was found before. Raises ServerError for a peer that never works.
+    way: PeerSettings
+    first_per_s: float
+    final_per_s: tuple[float, ...]  # none where it was not among the best at first
+
+
+def tune(generator: Generator, peers: Iterable[Peer], *, repeats: int, seconds: int, tell: Tell) -> None:
+    """Searches, and remembers each peer's search in a file of its own, which stays until it is tuned again.
+
+    Raises ServerError for a peer that never works.
     """
-    model = str(generator.artifact.path)
-    found: Json = read(TUNED)["peers"] if TUNED.is_file() else {}
     for peer in peers:
-        found[peer.name] = {}
+        found: Json = {"manifest": manifest(generator.artifact, repeats=repeats, seconds=seconds)}
+        rate = _rate_of(peer, generator, tell)
         for encoder in ENCODERS:
-            ways = list(peer.ways(PeerSettings(model, encoder)))
-            rates: list[list[float]] = [[] for _ in ways]
-            for repeat in range(repeats):
-                for way, rates_of_way in zip(ways, rates, strict=True):
-                    rates_of_way.append(_rate(peer.server(way), generator, seconds, tell))
-                    turn = f"{peer.name} {encoder} {repeat + 1}/{repeats}"
-                    tell(f"{turn}  {_settings(peer, way)}  {rates_of_way[-1]:,.0f}/s")
-            found[peer.name][encoder] = _best(peer, ways, rates)
-        about = manifest(generator.artifact, repeats=repeats, seconds=seconds)
-        write(TUNED, {"manifest": about, "peers": found})
-    return found
+            ways = peer.ways(PeerSettings(str(generator.artifact.path), encoder))
+            found[encoder] = _to_json(peer, search(ways, rate, repeats=repeats, seconds=seconds))
+        write(_file(peer), found)
 
 
-def _rate(server: Server, generator: Generator, seconds: int, tell: Tell) -> float:
-    """Requests a second; 0 for a server that failed, which should not break off an hour of others."""
-    try:
-        return visit(server, generator, [CONNECTIONS], seconds).loads[CONNECTIONS].requests_per_s
-    except (ServerError, WrkError, WrongAnswer) as error:
-        tell(f"{server.name} failed: {error}")
-        return 0.0
+def search(ways: Iterable[PeerSettings], rate: Rate, *, repeats: int, seconds: int) -> list[Tried]:
+    """Every way once for half of `seconds`, the best two `repeats` times in turns for all of them."""
+    first = {way: rate(way, max(1, seconds // 2)) for way in ways}
+    finalists = sorted(first, key=first.__getitem__, reverse=True)[:FINALISTS]
+    rounds = [[rate(way, seconds) for way in finalists] for _ in range(repeats)]
+    final = dict(zip(finalists, zip(*rounds, strict=True), strict=True))
+    return [Tried(way, first[way], final.get(way, ())) for way in first]
+
+
+def _rate_of(peer: Peer, generator: Generator, tell: Tell) -> Rate:
+    """Visits the peer; a way that fails has a rate of 0 and does not break off the search."""
+
+    def rate(way: PeerSettings, seconds: int) -> float:
+        try:
+            seen = visit(peer.server(way), generator, [CONNECTIONS], seconds, warm_up_s=WARM_UP_S)
+        except (ServerError, WrkError, WrongAnswer) as error:
+            tell(f"{peer.name} failed: {error}")
+            return 0.0
+        per_s = seen.loads[CONNECTIONS].requests_per_s
+        tell(f"{peer.name}, {way.encoder}  {seconds} s  {_settings(peer, way)}  {per_s:,.0f}/s")
+        return per_s
+
+    return rate
+
+
+def _to_json(peer: Peer, tries: list[Tried]) -> Json:
+    """Raises ServerError where nothing worked."""
+    best = max(tries, key=lambda tried: statistics.median(tried.final_per_s or (0.0,)))
+    if not any(best.final_per_s):
+        raise ServerError(f"{peer.name}: no way to run it works; runs/benchmarks/logs may say why")
+    return {
+        "best": _settings(peer, best.way),
+        "tried": [
+            {
+                "settings": _settings(peer, tried.way),
+                "first_per_s": tried.first_per_s,
+                "final_per_s": list(tried.final_per_s),
+            }
+            for tried in tries
+        ],
+    }
 
 
 def _settings(peer: Peer, way: PeerSettings) -> Json:
@@ -60,24 +103,21 @@ def _settings(peer: Peer, way: PeerSettings) -> Json:
     return {name: getattr(way, name) for name in fields}
 
 
-def _best(peer: Peer, ways: list[PeerSettings], rates: list[list[float]]) -> Json:
-    medians = [statistics.median(rates_of_way) for rates_of_way in rates]
-    if not max(medians):
-        raise ServerError(f"{peer.name}: no way to run it works; runs/benchmarks/logs may say why")
-    best = ways[medians.index(max(medians))]
-    tried = [
-        {"settings": _settings(peer, way), "requests_per_s": rates_of_way}
-        for way, rates_of_way in zip(ways, rates, strict=True)
-    ]
-    return {"best": _settings(peer, best), "tried": tried}
+def _file(peer: Peer) -> Path:
+    return results.TUNED / f"{peer.name}.json"
+
+
+def record(peer: Peer) -> Json:
+    """A peer's search: its manifest, and for each encoder all that was tried. Raises ResultError."""
+    try:
+        return read(_file(peer))
+    except OSError:
+        raise ResultError(f"{peer.name} is not tuned: python -m benchmarks tune --only {peer.name}") from None
 
 
 def tuned(peer: Peer, model: str, encoder: Encoder) -> PeerSettings:
     """A peer's best settings. Raises ResultError where it was not tuned."""
-    try:
-        best: Mapping[str, object] = read(TUNED)["peers"][peer.name][encoder]["best"]
-    except (OSError, KeyError):
-        raise ResultError(f"{peer.name} is not tuned: python -m benchmarks tune") from None
+    best: Mapping[str, object] = record(peer)[encoder]["best"]
     return PeerSettings(**{"model": model, "encoder": encoder, **best})  # type: ignore[arg-type]
 
 

@@ -15,7 +15,7 @@ from benchmarks.peers.work import Work
 settings = PeerSettings.from_environment()
 
 
-@bentoml.service(workers=settings.workers)
+@bentoml.service(workers=settings.workers, threads=settings.pool)
 class Images:
     """One image a request."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import itertools
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ class Peer:
     name: str
     about: str  # what it is, in words
     requirements: tuple[str, ...]  # beyond what our own service computes with
-    axes: tuple[tuple[Choice, ...], ...]  # tuning tries one choice of each, in every combination
+    axes: tuple[tuple[Choice, ...], ...]  # tuning tries every combination: 8 for each peer
     ready_path: str
     question: Question
     launch: Launch
@@ -79,6 +80,20 @@ def _bentoml(settings: PeerSettings, environment: dict[str, str]) -> list[str]:
     home.mkdir(exist_ok=True)
     environment |= {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
     return _module("bentoml")(settings, environment)
+
+
+def _rayserve(settings: PeerSettings, environment: dict[str, str]) -> list[str]:
+    """On this machine's loopback alone, where a token keeps others out; nothing is told to its makers."""
+    is_throughput = settings.preset == "throughput"
+    environment |= {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for "on the loopback", on Linux too
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(),  # else it writes one into the home folder
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": str(int(is_throughput)),
+        "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # each replica on a port of its own, for others to balance
+    }
+    return _module("rayserve")(settings, environment)
 
 
 def _triton(settings: PeerSettings, environment: dict[str, str]) -> list[str]:
@@ -146,7 +161,7 @@ CATALOGUE: dict[str, Peer] = {
             "mosec",
             "mosec, which batches",
             ("mosec==0.9.8",),
-            (PROCESSES, _axis("wait_ms", 1, 2, 5), _axis("max_batch", 16, 64)),
+            (PROCESSES, _axis("wait_ms", 1, 2), _axis("max_batch", 16, 64)),
             "/",
             ONE_PNG,
             _module("mosec"),
@@ -155,7 +170,7 @@ CATALOGUE: dict[str, Peer] = {
             "triton",
             "Triton 2.51 with its Python backend, which batches",
             ("numpy==1.26.4",),  # with numpy 2 this backend answers no bytes at all
-            (PROCESSES, _axis("wait_ms", 0, 2)),
+            (PROCESSES, _axis("wait_ms", 0, 2), _axis("max_batch", 16, 64)),
             "/v2/health/ready",
             ONE_PNG_V2,
             _triton,
@@ -171,10 +186,19 @@ CATALOGUE: dict[str, Peer] = {
             _module("litserve"),
         ),
         Peer(
+            "rayserve",
+            "Ray Serve, which batches",
+            ("ray[serve]==2.60.0",),
+            (PROCESSES, _axis("wait_ms", 0, 2), _axis("preset", "default", "throughput")),
+            "/v1/images",
+            ONE_PNG,
+            _rayserve,
+        ),
+        Peer(
             "bentoml",
             "BentoML as it comes: a synchronous method that returns an image",
             ("bentoml==1.4.39",),
-            (_axis("workers", 1, 2), _axis("threads", 1, 2)),
+            (_axis("workers", 1, 2), _axis("threads", 1, 2), _axis("pool", 1, 8)),
             "/readyz",
             ONE_PNG,
             _bentoml,

@@ -11,6 +11,7 @@ PREFIX = "PEER_"
 
 Encoder = Literal["ours", "shipped"]
 Handler = Literal["def", "async def"]
+Preset = Literal["default", "throughput"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class PeerSettings:
     """FastAPI: `def` runs on a pool of threads, `async def` on the event loop."""
     fronts: int = 1
     """LitServe: processes that speak HTTP."""
+    pool: int = 1
+    """BentoML: threads of each worker that answer requests."""
+    preset: Preset = "default"
+    """Ray Serve: its options as they are, or those that it has for throughput."""
 
     def to_environment(self) -> dict[str, str]:
         return {PREFIX + name.upper(): str(value) for name, value in asdict(self).items()}

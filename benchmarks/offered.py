@@ -1,0 +1,70 @@
+"""Requests that come at a rate of their own, whatever the server does, and how long each waits."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import uvloop
+
+from benchmarks.load.client import LoadClient
+from benchmarks.load.outcome import Outcome
+from benchmarks.load.requests import ImageRequests
+from benchmarks.load.schedule import poisson
+from benchmarks.servers import Running
+
+TIMEOUT_S = 10.0  # an answer that takes longer is none
+NICENESS = -10  # of the client; only root may take it
+
+
+@dataclass(frozen=True)
+class Offered:
+    """One open loop of Poisson arrivals."""
+
+    rate_per_s: float
+    requests: int
+    answered: int  # with status 200
+    p50_ms: float | None  # of those, from due to answered; None of none
+    p99_ms: float | None
+    lag_p99_ms: float | None  # from due to sent, the client's own delay; None when some were never sent
+    valid: bool  # the client was in time
+
+    @classmethod
+    def of(cls, outcome: Outcome, rate_per_s: float, seconds: float) -> Offered:
+        report = outcome.report(seconds, TIMEOUT_S * 1000)
+        return cls(
+            rate_per_s=rate_per_s,
+            requests=report["requests"],
+            answered=report["statuses"].get("200", 0),
+            p50_ms=report["latency"]["p50_ms"],
+            p99_ms=report["latency"]["p99_ms"],
+            lag_p99_ms=report["lag"]["p99_ms"],
+            valid=report["valid"],
+        )
+
+
+def offer(process: Running, num_classes: int, rate_per_s: float, seconds: float) -> Offered:
+    """Loads a server with requests that were not sent before. Raises ValueError for a rate of 0."""
+    question = process.server.question
+    requests = ImageRequests(
+        process.port, question.path, question.template, num_classes, random.randrange(2**32)
+    )
+    due = poisson(rate_per_s, seconds, random.randrange(2**32))
+    with _priority():
+        outcome = uvloop.run(LoadClient(process.port, requests).open_loop(due, TIMEOUT_S))
+    return Offered.of(outcome, rate_per_s, seconds)
+
+
+@contextmanager
+def _priority() -> Iterator[None]:
+    """Of this thread, where the user may: clients elsewhere would not wait for the server to leave a core."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)

@@ -1,0 +1,148 @@
+"""A comparison with peers as tables: who answers how much, how long one waits, how each peer was run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.comparison import (
+    AGAIN,
+    BEST_HALF,
+    CONNECTIONS,
+    OWN_HALF,
+    PEAK,
+    against,
+    best_peer,
+    complete,
+    of_visits,
+    offered,
+    rates_of,
+)  # fmt: skip
+from benchmarks.mintage import NAME
+from benchmarks.repeats import Spread
+from benchmarks.results import Json, ResultError
+from benchmarks.tables import Table, figure
+from benchmarks.tuning import ENCODERS
+
+COUNTS = ("1 connection", *(str(count) for count in CONNECTIONS[1:]))
+
+
+def peers_tables(result: Json) -> list[Table]:
+    """The standings, the ratios with their ranges, the open loops, the peers' settings, the failures.
+
+    Raises ResultError for a result without open loops, as they were at first.
+    """
+    if "tuned" not in result:
+        raise ResultError("this comparison has no open loops: run it again, python -m benchmarks peers")
+    names = complete(result)
+    if NAME not in names:
+        return [_failures(result)]
+    tables = [_standings(result, names), _ratios(result, names), _waits(result, names)]
+    tables += [tuned_table(result["tuned"])] if result["tuned"] else []
+    return [*tables, _failures(result)] if result["failed"] else tables
+
+
+def _standings(result: Json, names: list[str]) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for name in names:
+        rates = [_median(rates_of(result, name, count)) for count in CONNECTIONS]
+        ratio = "" if name == NAME else f"{against(result, name, PEAK).median:.2f}"
+        loops = offered(result, name, OWN_HALF)
+        waits = " / ".join(_median([loop[field] for loop in loops]) for field in ("p50_ms", "p99_ms"))
+        rows.append((name, *rates, ratio, waits, _median(of_visits(result, name, "ready_s"))))
+    columns = ("server", *COUNTS, f"{NAME} / server", "p50 / p99 at half load, ms", "start, s")
+    return Table("Requests a second", columns, rows, _ours(names), _standings_note(result))
+
+
+def _ours(names: list[str]) -> frozenset[int]:
+    return frozenset(place for place, name in enumerate(names) if name == NAME)
+
+
+def _standings_note(result: Json) -> str:
+    settings = result["manifest"]["settings"]
+    checked = sum(visit["checked_images"] for visits in result["visits"].values() for visit in visits)
+    workers = settings.get("workers")
+    ours = f"{NAME} with {workers} workers" if workers else f"{NAME} with its default settings"
+    return (
+        f"Medians of {settings['repeats']} repeats of {settings['seconds']} s, in turns; {ours}. One PNG a "
+        "request, unique seeds. `ours`: the peer has our encoder and engine, `shipped`: Pillow and "
+        f"onnxruntime as they are. The ratio is that at {PEAK} connections, half load is half of what was "
+        "answered there. "
+        "Start: from the start of the process until it is ready. "
+        f"{checked:,} answers were compared pixel for pixel, all right."
+    )
+
+
+def _ratios(result: Json, names: list[str]) -> Table:
+    """How many times as many requests ours answers; the best peer of each encoder has a star."""
+    rows: list[tuple[str, ...]] = []
+    for name in names:
+        if name == NAME:
+            continue
+        cells = []
+        for count in CONNECTIONS:
+            star = " *" if name in [best_peer(result, encoder, count) for encoder in ENCODERS] else "  "
+            cells.append(figure(against(result, name, count), 2) + star)
+        rows.append((name, *cells))
+    return Table(
+        f"{NAME} / server, requests a second",
+        ("server", *COUNTS),
+        rows,
+        note=f"Visit by visit, then the median and the range. A star: the best peer with that encoder. "
+        f"{AGAIN} is the same server measured twice: how far its ratio is from 1 is the noise.",
+    )
+
+
+def _waits(result: Json, names: list[str]) -> Table:
+    """What one waits in an open loop; ours again has a second row, at the best peer's rate."""
+    rows = [_wait(name, offered(result, name, OWN_HALF)) for name in names]
+    if AGAIN in names and (beside := offered(result, AGAIN, BEST_HALF)):
+        rows.append(_wait(f"{AGAIN}, at the best peer's half", beside))
+    return Table(
+        f"Latency at {OWN_HALF}",
+        ("server", "offered, requests/s", "p50, ms", "p99, ms", "not answered"),
+        rows,
+        _ours(names),
+        f"An open loop: Poisson arrivals at half of what the server answered at {PEAK} connections on that "
+        "visit. Latency counts from when a request was due; median and range of the visits' percentiles. "
+        "Each has a rate of its own: who answers more is asked more. INVALID: on some visit the client sent "
+        "more than one request in a hundred over 10 ms late.",
+    )
+
+
+def _wait(title: str, loops: list[Json]) -> tuple[str, ...]:
+    valid = all(loop["valid"] for loop in loops)
+    rate, p50, p99 = (_range([loop[field] for loop in loops]) for field in ("rate_per_s", "p50_ms", "p99_ms"))
+    asked, answered = (sum(loop[field] for loop in loops) for field in ("requests", "answered"))
+    return title if valid else f"{title} (INVALID)", rate, p50, p99, f"{asked - answered:,} of {asked:,}"
+
+
+def _range(values: Sequence[float | None]) -> str:
+    """The median and range of repeats; `none` where one had no value."""
+    known = [value for value in values if value is not None]
+    return figure(Spread.of(known)) if len(known) == len(values) else "none"
+
+
+def _median(values: Sequence[float | None]) -> str:
+    return _range(values).split(" ")[0]
+
+
+def tuned_table(found: Json) -> Table:
+    """Each peer's settings, and among how many they are the best."""
+    rows = [
+        (
+            peer,
+            str(len(search[ENCODERS[0]]["tried"])),
+            *(_settings(search[encoder]["best"]) for encoder in ENCODERS),
+        )
+        for peer, search in found.items()
+    ]
+    return Table("How each peer was run", ("peer", "ways tried", *ENCODERS), rows)
+
+
+def _settings(best: Json) -> str:
+    return ", ".join(f"{name} {value}" for name, value in best.items())
+
+
+def _failures(result: Json) -> Table:
+    rows: list[tuple[str, ...]] = [(name, why.splitlines()[0]) for name, why in result["failed"].items()]
+    return Table("Failed, and left out", ("server", "why"), rows)
