@@ -37,7 +37,7 @@ def draw(result: Json, file: Path) -> None:
         latency.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         for axes in (rate, latency):
             _batch_axis(axes, batches)
-        latency.legend(fontsize=8, loc="upper left")
+        latency.legend(fontsize=8, loc="lower right")
         plots.save(drawn, file)
 
 
