@@ -8,6 +8,7 @@ python -m benchmarks serving       what serving costs over the engine alone
 python -m benchmarks choices       what each choice in the service's design brings
 python -m benchmarks parts         what the parts of a request cost, each way of doing them
 python -m benchmarks engine        the engines alone: latency and images/s for each batch
+python -m benchmarks mlperf        MLPerf's own load generator over the service and over the engine
 python -m benchmarks guard         what a request costs in instructions; 1 when it has become a fifth dearer
 python -m benchmarks show FILE     the tables of an earlier run
 """
@@ -24,41 +25,33 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from rich.console import Console
-
-from benchmarks import agreement, choices, comparison, parts, report, results, serving, tuning
+from benchmarks import agreement, choices, comparison, document, parts, results, serving, tuning
 from benchmarks.answers import WrongAnswer
+from benchmarks.document import tell
 from benchmarks.engine import command as engine
 from benchmarks.guard import command as guard
 from benchmarks.guard.counting import CountingFailed
 from benchmarks.machine import manifest
+from benchmarks.mlperf import command as mlperf
 from benchmarks.options import positive as _positive
 from benchmarks.overload import LoadFailed
 from benchmarks.peers.environments import InstallError, install
 from benchmarks.raw import raw_images_per_s
 from benchmarks.reference import NoReference, reference_generator
-from benchmarks.servers import ROOT, ServerError
+from benchmarks.servers import ServerError
 from benchmarks.standings import tuned_table
-from benchmarks.tables import Table, show, write_section
+from benchmarks.tables import show
 from benchmarks.wrk import WrkError
 from generator import Generator
 from generator.artifact import Artifact, ArtifactError
 from generator.engines import EngineError
 from generator.terminal import tell_error
 
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
-PEERS_PLOT = ROOT / "docs" / "plots" / "peers.svg"
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 ERRORS = (
     ArtifactError, CountingFailed, EngineError, InstallError, LoadFailed, NoReference, OSError, ServerError,
     WrkError, WrongAnswer, results.ResultError, subprocess.CalledProcessError,
 )  # fmt: skip
-
-console = Console(stderr=True, highlight=False)
-
-
-def tell(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -121,6 +114,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     engine.add_options(add("engine", engine.run))
     guard.add_options(add("guard", guard.run))
+    mlperf.add_options(add("mlperf", mlperf.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
     one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
@@ -233,29 +227,8 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _finish(result: results.Json, file: Path, write: bool) -> int:
-    kind, tables = report.tables_of(result)
-    show(tables)
-    tell(f"-> {file}")
-    if write:
-        _write(kind, result, tables)
-        tell(f"-> {DOCUMENT}")
+    document.finish(result, file, write)
     return 0
-
-
-def _write(kind: str, result: results.Json, tables: list[Table]) -> None:
-    parts = [f"## {kind.capitalize()}", report.about(result), *(table.markdown() for table in tables)]
-    if kind == "peers" and (plot := _plot_peers(result)):
-        parts.insert(2, plot)
-    write_section(DOCUMENT, kind, "\n\n".join(parts))
-
-
-def _plot_peers(result: results.Json) -> str:
-    """Draws the plot; a line of Markdown that shows it."""
-    from benchmarks import peers_plot  # noqa: PLC0415  # matplotlib takes a second, and nothing else needs it
-
-    if not peers_plot.draw(result, PEERS_PLOT):
-        return ""
-    return f"![{peers_plot.ABOUT}]({PEERS_PLOT.relative_to(DOCUMENT.parent)})"
 
 
 def _raw(options: argparse.Namespace) -> int:

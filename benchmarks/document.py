@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.report import about
+from benchmarks import peers_plot
+from benchmarks.engine import picture as engine_plot
+from benchmarks.report import about, tables_of
 from benchmarks.results import Json
 from benchmarks.servers import ROOT
 from benchmarks.tables import Table, show, write_section
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "plots"
+PICTURES: dict[str, Callable[[Json, Path], bool]] = {  # of the kinds that have one; False: nothing to draw
+    "engine": engine_plot.draw,
+    "peers": peers_plot.draw,
+}
+ABOUT = {"peers": peers_plot.ABOUT}  # what a picture shows, for those who do not see it
+TITLES = {"mlperf": "MLPerf"}  # of the kinds that are not written as words
 
 console = Console(stderr=True, highlight=False)
 
@@ -22,14 +30,19 @@ def tell(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-def finish(
-    kind: str, result: Json, tables: Sequence[Table], file: Path, write: bool, plots: Sequence[Path] = ()
-) -> None:
-    """Shows the tables of a result; with `write` they and the plots become a section of the document."""
+def finish(result: Json, file: Path, write: bool) -> None:
+    """Shows a result's tables; with `write` they and its plot become a section of the document."""
+    kind, tables = tables_of(result)
     show(tables)
     tell(f"-> {file}")
     if write:
-        pictures = [f"![{plot.stem}]({plot.relative_to(DOCUMENT.parent)})" for plot in plots]
-        parts = [f"## {kind.capitalize()}", about(result), *pictures, *(table.markdown() for table in tables)]
-        write_section(DOCUMENT, kind, "\n\n".join(parts))
+        _write(kind, result, tables)
         tell(f"-> {DOCUMENT}")
+
+
+def _write(kind: str, result: Json, tables: Sequence[Table]) -> None:
+    parts = [f"## {TITLES.get(kind, kind.capitalize())}", about(result)]
+    plot = PLOTS / f"{kind}.svg"
+    if kind in PICTURES and PICTURES[kind](result, plot):
+        parts.append(f"![{ABOUT.get(kind, kind)}]({plot.relative_to(DOCUMENT.parent)})")
+    write_section(DOCUMENT, kind, "\n\n".join([*parts, *(table.markdown() for table in tables)]))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from benchmarks import choices
+from benchmarks.engine import report as engine
+from benchmarks.guard import report as guard
 from benchmarks.mintage import NAME
+from benchmarks.mlperf import report as mlperf
 from benchmarks.repeats import Spread
 from benchmarks.results import Json
 from benchmarks.standings import peers_tables
@@ -71,8 +76,19 @@ def about(result: Json) -> str:
     )
 
 
+# A field that only results of a kind have, the kind, its tables.
+KINDS: tuple[tuple[str, str, Callable[[Json], list[Table]]], ...] = (
+    ("costs", "guard", guard.tables),
+    ("engines", "engine", engine.tables),
+    ("runs", "mlperf", mlperf.tables),
+)
+
+
 def tables_of(result: Json) -> tuple[str, list[Table]]:
     """The kind of a result, which names its section in the documentation, and its tables."""
+    for field, kind, tables in KINDS:
+        if field in result:
+            return kind, tables(result)
     if "visits" in result:
         return "peers", peers_tables(result)
     if "variants" in result:

@@ -8,15 +8,12 @@ from pathlib import Path
 
 from benchmarks import document, results
 from benchmarks.engine.flops import flop_per_image
-from benchmarks.engine.picture import draw
-from benchmarks.engine.report import tables
 from benchmarks.engine.sweep import subjects, sweep
 from benchmarks.machine import manifest
 from benchmarks.options import positive, seconds
 from generator.artifact import Artifact
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-PLOT = document.PLOTS / "engine.svg"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +37,5 @@ def run(options: argparse.Namespace) -> int:
     )
     result = {"manifest": about, "flop_per_image": flop, "missing": missing, **measured}
     results.write(file, result)
-    if options.write:
-        draw(result, PLOT)
-    document.finish("engine", result, tables(result), file, options.write, [PLOT])
+    document.finish(result, file, options.write)
     return 0

@@ -14,7 +14,7 @@ from benchmarks.repeats import Spread
 from benchmarks.results import Json
 
 
-def draw(result: Json, file: Path) -> None:
+def draw(result: Json, file: Path) -> bool:
     """Medians with their range, p50 as a line and p99, where there are calls enough, as dashes."""
     batches = [int(batch) for batch in result["manifest"]["settings"]["batches"]]
     with plots.figure(10, 4.2, columns=2) as (drawn, (rate, latency)):
@@ -37,8 +37,9 @@ def draw(result: Json, file: Path) -> None:
         latency.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         for axes in (rate, latency):
             _batch_axis(axes, batches)
-        latency.legend(fontsize=8, loc="upper left")
+        latency.legend(fontsize=8, loc="lower right")
         plots.save(drawn, file)
+    return True
 
 
 def _batch_axis(axes: Axes, batches: list[int]) -> None:

@@ -7,12 +7,9 @@ import argparse
 from benchmarks import document, results
 from benchmarks.guard import guard
 from benchmarks.guard.counting import REFERENCE, count, valgrind_version
-from benchmarks.guard.guard import ALARM, Cost
 from benchmarks.machine import manifest
 from benchmarks.options import positive
-from benchmarks.results import Json
 from benchmarks.servers import ROOT
-from benchmarks.tables import Table, figure
 from generator.artifact import Artifact
 
 MODEL = ROOT / "models" / "fashion"  # always the same: counts depend on sizes
@@ -21,10 +18,9 @@ COUNTED = ("python", "numpy", "uvicorn", "uvloop", "httptools", "isal", "msgspec
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=positive, default=3, help="(default: %(default)s)")
-    parser.add_argument(
-        "--slow-by", type=float, default=0, metavar="PERCENT", help="add work: does it alarm?"
-    )
-    parser.add_argument("--write", action="store_true", help="remember these counts")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--slow-by", type=float, default=0, metavar="PERCENT", help="added work, as a trial")
+    either.add_argument("--write", action="store_true", help="remember these counts")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,31 +33,8 @@ def run(options: argparse.Namespace) -> int:
     found = guard.costs(count(MODEL, options.repeats, extra), before)
     result = {"manifest": about, "costs": [cost.to_json() for cost in found]}
     results.write(file, result)
-    document.finish("guard", result, tables(result), file, options.write)
+    document.finish(result, file, options.write)
     if options.write:
         guard.remember(found, {name: about["versions"][name] for name in (*COUNTED, "valgrind")})
         return 0
     return int(any(cost.is_alarming for cost in found))
-
-
-def tables(result: Json) -> list[Table]:
-    """One line a workload."""
-    found = [Cost.from_json(fields) for fields in result["costs"]]
-    rows: list[tuple[str, ...]] = [
-        (
-            cost.workload,
-            figure(cost.instructions, 0),
-            figure(cost.loops, 3),
-            "" if cost.before is None else f"{cost.before:.3f}",
-            "new" if cost.change is None else f"{cost.change:+.1%}" + (" DEARER" if cost.is_alarming else ""),
-        )
-        for cost in found
-    ]
-    note = (
-        f"Instructions of one request in one thread with an engine that costs nothing, counted by valgrind; "
-        f"median and range of {result['manifest']['settings']['repeats']} repeats. In loops: held against "
-        f"{REFERENCE}, counted in the same run. {ALARM:.0%} dearer fails."
-    )
-    dear = frozenset(place for place, cost in enumerate(found) if cost.is_alarming)
-    columns = ("", "instructions", "in loops", "before", "change")
-    return [Table("What a request costs", columns, rows, dear, note)]

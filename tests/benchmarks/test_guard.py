@@ -9,9 +9,9 @@ import pytest
 
 import service.http
 from benchmarks.guard import driver, guard
-from benchmarks.guard.command import tables
 from benchmarks.guard.counting import REFERENCE, CountingFailed, count, instructions
 from benchmarks.guard.guard import Cost, costs, remember, remembered
+from benchmarks.guard.report import tables
 from benchmarks.guard.rig import Rig, WrongReply
 from benchmarks.guard.workloads import request, workloads
 from benchmarks.results import ResultError

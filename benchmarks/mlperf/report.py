@@ -1,0 +1,40 @@
+"""LoadGen's results as a table."""
+
+from __future__ import annotations
+
+from benchmarks.mlperf.accuracy import Accuracy
+from benchmarks.results import Json
+from benchmarks.tables import Table
+
+
+def tables(result: Json) -> list[Table]:
+    """One line a system and scenario."""
+    rows: list[tuple[str, ...]] = []
+    for run in result["runs"]:
+        digits = 2 if run["unit"].endswith("ms") else 0
+        asked = f" of {run['target_qps']:,.0f} asked for" if run["target_qps"] else ""
+        rows.append(
+            (
+                f"{run['system']}, {run['scenario']}",
+                f"{run['result']:,.{digits}f} {run['unit']}{asked}",
+                "" if run["scenario"] == "Offline" else f"{run['p50_ms']:,.2f} / {run['p99_ms']:,.2f}",
+                _verdict(run),
+                Accuracy(**run["accuracy"]).in_words,
+            )
+        )
+    settings = result["manifest"]["settings"]
+    counts = "the official numbers of queries" if settings["full"] else "few queries: no official result"
+    note = (
+        f"MLPerf's LoadGen, at least {settings['seconds']:g} s a test, {counts}. VALID and INVALID are "
+        "LoadGen's words. Pixels of an accuracy run are compared with Generator.images. Over the service, "
+        "several samples are one request, of up to 64; the load generator has the same cores."
+    )
+    columns = ("system, scenario", "result", "p50 / p99, ms", "LoadGen says", "pixels that differ")
+    return [Table("MLPerf's scenarios", columns, rows, note=note)]
+
+
+def _verdict(run: Json) -> str:
+    words = "VALID" if run["valid"] else f"INVALID: {', '.join(run['why']) or 'see its log'}"
+    if run["errors"]:
+        words += f"; errors in its log: {run['errors']}"
+    return words + (f"; answers that failed: {run['failed']:,}" if run["failed"] else "")
