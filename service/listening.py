@@ -1,0 +1,87 @@
+"""Connections shared out evenly among the workers, which all listen to one socket.
+
+uvloop's own listening takes every connection that waits, so that of a burst one worker gets most: at its
+worst 62 of 64, and then the other computes batches of two. Here a worker takes one in each turn of its event
+loop. So idle workers take turns, and one that computes leaves them to those that do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import cast
+
+import uvicorn
+
+PAUSE_S = 0.5  # without accepting, when the process may not open another file
+
+logger = logging.getLogger("mintage")
+
+
+class Listener:
+    """Accepts the connections of one socket, in the place of asyncio's Server."""
+
+    def __init__(self, listening: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+        self._socket, self._make_protocol = listening, make_protocol
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+        listening.setblocking(False)
+        self._listen()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket)
+        if self._pause is not None:
+            self._pause.cancel()
+
+    async def wait_closed(self) -> None:
+        """Nothing is left to wait for."""
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker was faster, or the client is gone
+        except OSError as error:
+            logger.error("no connection can be accepted for %s s: %s", PAUSE_S, error)
+            self._loop.remove_reader(self._socket)
+            self._pause = self._loop.call_later(PAUSE_S, self._listen)
+            return
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(
+            self._loop.connect_accepted_socket(self._make_protocol, connection), name="accept"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._accepted)
+
+    def _accepted(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a connection failed at once: %s", error)
+
+
+class EvenServer(uvicorn.Server):
+    """uvicorn's server, but for how it accepts connections without TLS."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if not sockets or self.config.is_ssl:
+            await super().startup(sockets)
+            return
+        await super().startup(sockets=[])
+        self.servers = [cast(asyncio.Server, Listener(listening, self._protocol)) for listening in sockets]
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+
+def use_even_server() -> None:
+    """Makes BentoML's workers, which take what uvicorn has, listen in this way."""
+    uvicorn.Server = EvenServer  # type: ignore[misc]
