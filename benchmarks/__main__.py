@@ -6,6 +6,7 @@ python -m benchmarks peers         compares; --write puts the tables into docs/b
 python -m benchmarks serving       what serving costs over the engine alone
 python -m benchmarks choices       what each choice in the service's design brings
 python -m benchmarks parts         what the parts of a request cost, each way of doing them
+python -m benchmarks load URL       puts a service under load: one rate, a sweep, or the highest rate in time
 python -m benchmarks show FILE     the tables of an earlier run
 """
 
@@ -25,6 +26,7 @@ from rich.console import Console
 
 from benchmarks import choices, comparison, parts, report, results, serving, tuning
 from benchmarks.answers import WrongAnswer
+from benchmarks.load import command as load
 from benchmarks.machine import manifest
 from benchmarks.overload import LoadFailed
 from benchmarks.peers.environments import InstallError, install
@@ -107,6 +109,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     one = add("parts", _parts)
     _add_amounts(one, repeats=9)
     one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    load.add_arguments(add("load", load.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
     one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")

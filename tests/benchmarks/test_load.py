@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.load.client import LoadClient
-from benchmarks.load.connection import BROKEN
+from benchmarks.load.ledger import BROKEN
 from benchmarks.load.outcome import Outcome
 from benchmarks.load.requests import ImageRequests
 from benchmarks.load.schedule import even, poisson

@@ -1,0 +1,52 @@
+"""python -m benchmarks.load.worker: a process that loads a server, so that what measures has one to itself.
+
+Reads pickled jobs from standard input, until that ends. For each it answers `Ready` on standard output, reads
+the time to begin, and answers `Done`, or the exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import pickle
+import sys
+from contextlib import suppress
+
+import uvloop
+
+from benchmarks.load.job import Job
+
+PRIORITY = -10  # niceness; only root may take it
+
+
+def main() -> int:
+    with suppress(PermissionError):  # clients elsewhere would not wait for the server's processor time
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    gc.freeze()  # what is here stays,
+    gc.disable()  # and a collection is a pause, which would be measured
+    commands, answers = sys.stdin.buffer, sys.stdout.buffer
+
+    def tell(answer: object) -> None:
+        pickle.dump(answer, answers)
+        answers.flush()
+
+    def start() -> float:
+        tell("ready")
+        return float(pickle.load(commands))
+
+    while True:
+        try:
+            job: Job = pickle.load(commands)
+        except EOFError:
+            return 0
+        try:
+            tell(job.run(start))
+        except Exception as error:
+            tell(error)
+        gc.collect()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
