@@ -83,10 +83,10 @@ def _latency(axes: Axes, result: Json) -> None:
         )
         low, high = ([one[end] for _, one in found] for end in ("low_ms", "high_ms"))
         axes.fill_between(rates, low, high, color=OURS, alpha=0.12, linewidth=0)
-        axes.annotate(name, (rates[-1], found[-1][1]["ms"]), xytext=(6, -3), textcoords="offset points")
     if result.get("peak"):
         axes.axvline(result["peak"]["goodput_per_s"], color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
     axes.set(yscale="log", xlabel="requests a second", ylabel="ms", xlim=(0, None))
+    axes.legend(ncols=len(PERCENTILES), loc="lower right")
     _plain_numbers(axes)
 
 
@@ -185,4 +185,4 @@ def _batches(axes: Axes, batches: dict[str, int]) -> None:
 
 def _plain_numbers(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    axes.yaxis.set_minor_formatter(mpl.ticker.LogFormatter(minor_thresholds=(2, 0.6)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from benchmarks.load.histogram import Histogram
 from benchmarks.load.ledger import Ledger, Times
 from benchmarks.load.mix import Mix
 from benchmarks.load.outcome import OK, Outcome
+from benchmarks.load.priority import prompt
 
 DRAIN_S = 10.0  # for answers after the last request: the service's own time limit
 KEPT_BYTES = 32 * 2**20  # of bodies; of further answers only the head is kept
@@ -30,11 +32,14 @@ class Job:
 
     def run(self, start: Callable[[], float]) -> Done:
         """Loads the target; `start` is called when connections are open, and tells when to begin."""
-        outcome = asyncio.run(self._load(start))
+        # A closed loop shows what the server can do: it takes turns with it.
+        with prompt() if self.due is not None else nullcontext("ordinary") as priority:
+            outcome = asyncio.run(self._load(start))
         return Done(
             len(outcome.due),
             outcome.connections,
             outcome.cpu_s,
+            priority,
             _bounded(outcome.kept),
             Histogram.of(outcome.latency_ms[outcome.status == OK]).encode(),
             Histogram.of(outcome.lag_ms).encode(),
@@ -61,6 +66,7 @@ class Done:
     requests: int  # of the ledger's places, how many were used
     connections: int  # at once, at most
     cpu_s: float
+    priority: str  # of the process
     kept: list[tuple[int, bytes]]  # number and answer
     latency: str  # Histogram.encode, of answers with status 200
     lag: str  # the same, of all requests

@@ -28,6 +28,7 @@ class Measured:
     outcome: Outcome  # of all processes; nothing kept
     valid: bool  # no process lagged
     processes: int
+    priority: str  # of the processes
     latency: Histogram  # of answers with status 200
     lag: Histogram
     samples: np.ndarray  # [N, 5]: latency, queue, engine, encode in ms, and the batch
@@ -48,6 +49,7 @@ class Measured:
             whole,
             rate_per_s is None or not any(part.lagged for part in parts),
             len(reports),
+            reports[0].done.priority,
             Histogram.merged([report.done.latency for report in reports]),
             Histogram.merged([report.done.lag for report in reports]),
             _samples(reports, parts),
@@ -96,6 +98,7 @@ class Measured:
             "failed": self.failed,
             "valid": self.valid,
             "processes": self.processes,
+            "priority": self.priority,
             "connections": self.outcome.connections,
             "client_cpu_share": self.cpu_share,
             "checked": self.checked,

@@ -13,6 +13,7 @@ import uvloop
 from benchmarks.load.client import LoadClient
 from benchmarks.load.histogram import Histogram
 from benchmarks.load.outcome import OK, Outcome
+from benchmarks.load.priority import prompt
 from benchmarks.load.progress import Progress
 from benchmarks.load.requests import ImageRequests
 from benchmarks.load.schedule import poisson
@@ -25,7 +26,7 @@ from benchmarks.wrk import measure
 
 CONNECTIONS, CLASSES = 64, 10
 TURNS, TURN_S = 3, 2
-PAUSE_MS, PAUSE_EVERY_MS, PAUSED_S, PAUSED_RATE = 200, 2000, 6.0, 200.0
+PAUSE_MS, PAUSE_EVERY_MS, PAUSED_S, PAUSED_RATE = 200, 2000, 6.6, 200.0
 LATE_MS = 20.0  # what waits longer than this waited for the pause
 DRAIN_S = 5.0
 NOTHING = Question(ONE_PNG.path, ONE_PNG.template, lambda headers, body: np.zeros((1, 1, 1, 1), np.uint8))
@@ -85,7 +86,8 @@ def _tail(progress: Progress) -> Table:
     due = poisson(PAUSED_RATE, PAUSED_S, 0)
     with running(_server(*options), LOGS / "paused.log") as process:
         progress.tell(f"pauses of {PAUSE_MS} ms, {PAUSED_S:g} s of an open loop, then of a closed one")
-        outcome = _run(_client(process.port).open_loop(due, DRAIN_S))
+        with prompt():
+            outcome = _run(_client(process.port).open_loop(due, DRAIN_S))
         rows.append(("open loop", *_row(outcome)))
         outcome = _run(_client(process.port).closed_loop(10**6, 1, DRAIN_S, PAUSED_S))
         rows.append(("closed loop, one connection", *_row(outcome)))

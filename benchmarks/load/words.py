@@ -52,7 +52,8 @@ def verdict(result: Json) -> list[str]:
     if not result["valid"]:
         said.append(
             f"INVALID: the client sent more than one request in a hundred over {MAX_LAG_MS:g} ms late, so it "
-            "measured itself. Use more --processes, or another machine for the client."
+            "measured itself. Let nothing else run, load it from another machine, or give the client more "
+            "--processes where it needs most of a core."
         )
     if result["mode"] == "find-rate":
         bound = f"p99 of all requests within {result['bound_ms']:g} ms"

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import pickle
 import sys
-from contextlib import suppress
 
 import uvloop
 
 from benchmarks.load.job import Job
 
-PRIORITY = -10  # niceness; only root may take it
-
 
 def main() -> int:
-    with suppress(PermissionError):  # clients elsewhere would not wait for the server's processor time
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     gc.freeze()  # what is here stays,
     gc.disable()  # and a collection is a pause, which would be measured
