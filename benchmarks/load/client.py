@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import perf_counter
 
+import numpy as np
+
 from benchmarks.load.alarm import Alarm
 from benchmarks.load.connection import Connection
 from benchmarks.load.ledger import BROKEN, Ledger, Times
 from benchmarks.load.outcome import Outcome
 
-FIRST_CONNECTIONS = 64  # opened before the clock starts
+FIRST_CONNECTIONS, MOST_FIRST = 64, 1024  # opened before the clock starts: opening one takes long,
+AHEAD_S = 0.25  # so there are as many as requests come in this time
 SPARE_FILES = 64  # file descriptors that this process needs for other things
 
 
@@ -63,7 +66,8 @@ class LoadClient:
 
         `start` is called when connections are open, and tells the perf_counter time from which to count.
         """
-        await self._open(min(FIRST_CONNECTIONS, self._max_connections))
+        coming = int(np.searchsorted(due, AHEAD_S))
+        await self._open(min(max(coming, FIRST_CONNECTIONS), MOST_FIRST, self._max_connections))
         self._begin(len(due))
         began, cpu_began = start(), time.process_time()
         self._ledger.due[:] = due + began

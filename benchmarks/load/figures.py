@@ -10,7 +10,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.load.answer import STAGES
 from benchmarks.load.words import name_of
 from benchmarks.plots import FAINT, INK, OTHERS, OURS, PAPER, figure
 
@@ -137,26 +136,27 @@ def _along(axes: tuple[Axes, ...], load: Json) -> None:
             linewidth=1.2 if name == "asked" else 1.8,
         )
     axes[0].set(ylabel="a second", ylim=(0, None))
-    axes[0].legend(ncols=3, loc="lower right", fontsize=8)
+    axes[0].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
     for name, colour in (("max", OTHERS[1]), ("p99", OTHERS[2]), ("p50", OURS)):
         values = [np.nan if value is None else value for value in line[f"{name}_ms"]]
         axes[1].plot(middle, values, color=colour, label=name)
     axes[1].set(yscale="log", xlabel="s", ylabel="ms")
-    axes[1].legend(ncols=3, loc="upper right", fontsize=8)
+    axes[1].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
     _plain_numbers(axes[1])
 
 
 def _stages(axes: Axes, loads: list[Json]) -> None:
-    """A bar for each load; of one load, for its faster and slower answers."""
+    """A bar for each load; of one load, for its faster and slower answers; their mean beside it."""
     if len(loads) > 1:
         rows = [(name_of(load), load["stages"][0]) for load in loads if load["stages"]]
     else:
         first, *bands = loads[0]["stages"]
         rows = [("all", first), *((f"{100 * one['from']:g} to {100 * one['to']:g} %", one) for one in bands)]
         axes.set_ylabel("answers, fastest first")
+    totals = np.array([sum(stages[part] for part in PARTS) for _, stages in rows])  # ms
     left = np.zeros(len(rows))
-    for part in (*STAGES, "other"):
-        widths = np.array([stages[part] for _, stages in rows])
+    for part in PARTS:
+        widths = 100 * np.array([stages[part] for _, stages in rows]) / totals
         axes.barh(
             range(len(rows)),
             widths,
@@ -165,10 +165,12 @@ def _stages(axes: Axes, loads: list[Json]) -> None:
             label="the rest" if part == "other" else part,
         )
         left += widths
+    for place, total in enumerate(totals):
+        axes.text(101, place, f"{total:,.3g} ms", va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("ms")
+    axes.set(xlabel="% of the mean latency", xlim=(0, 100))
     axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
 
 

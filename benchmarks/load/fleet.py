@@ -15,7 +15,7 @@ from threading import Thread
 from time import perf_counter
 from typing import Any
 
-from benchmarks.load.job import Done, Job
+from benchmarks.load.job import Done, Failed, Job
 from benchmarks.load.ledger import Ledger
 from benchmarks.servers import ROOT
 
@@ -132,12 +132,12 @@ def _tell(process: subprocess.Popen[bytes], message: object) -> None:
 
 
 def _answer(process: subprocess.Popen[bytes]) -> Any:
-    """What a process tells next. Raises FleetError for an exception of its own, or its end."""
+    """What a process tells next. Raises FleetError where it failed or ended."""
     assert process.stdout is not None
     try:
         answer = pickle.load(process.stdout)
-    except EOFError:
+    except (EOFError, pickle.UnpicklingError):
         raise FleetError(f"a process of the load ended with {process.wait()}") from None
-    if isinstance(answer, Exception):
-        raise FleetError(f"a process of the load failed: {answer!r}") from answer
+    if isinstance(answer, Failed):
+        raise FleetError(f"a process of the load failed: {answer.reason}")
     return answer

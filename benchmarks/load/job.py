@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+
+import uvloop
 
 from benchmarks.load.client import LoadClient
 from benchmarks.load.histogram import Histogram
@@ -34,7 +35,7 @@ class Job:
         """Loads the target; `start` is called when connections are open, and tells when to begin."""
         # A closed loop shows what the server can do: it takes turns with it.
         with prompt() if self.due is not None else nullcontext("ordinary") as priority:
-            outcome = asyncio.run(self._load(start))
+            outcome = uvloop.run(self._load(start))
         return Done(
             len(outcome.due),
             outcome.connections,
@@ -57,6 +58,13 @@ class Job:
         if self.due is not None:
             return await client.open_loop(self.due, DRAIN_S, start)
         return await client.closed_loop(len(ledger.due), self.connections, DRAIN_S, self.seconds, start)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """In place of Done: why there is none."""
+
+    reason: str
 
 
 @dataclass(frozen=True)

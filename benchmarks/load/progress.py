@@ -15,7 +15,7 @@ from benchmarks.load.measured import REFUSED
 from benchmarks.load.outcome import OK, percentiles
 
 PLAIN_EVERY_S = 5.0
-COLUMNS = ("", "s", "sent", "answered", "p50 ms", "p99 ms", "refused", "errors", "lag p99 ms")
+COLUMNS = ("", "s", "sent", "answered", "p50 ms", "p99 ms", "refused", "errors", "lag ms")
 
 
 class Progress:
@@ -61,7 +61,8 @@ class Progress:
             np.concatenate([getattr(ledger, name) for ledger in ledgers]) for name in ("due", "sent", "done")
         )
         status = np.concatenate([ledger.status for ledger in ledgers])
-        latency = percentiles((done - due)[(status == OK) & ~np.isnan(done)] * 1000)
+        began = np.where(np.isnan(due), sent, due)  # a closed loop says so at its end
+        latency = percentiles((done - began)[(status == OK) & ~np.isnan(done)] * 1000)
         lag = percentiles((sent - due)[~np.isnan(sent)] * 1000)
         answered, refused = int((status == OK).sum()), int((status == REFUSED).sum())
         errors = int((~np.isin(status, (OK, REFUSED)) & ~np.isnan(done)).sum())
@@ -79,7 +80,7 @@ class Progress:
 
 
 def _table(cells: tuple[str, ...]) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2))
+    table = Table(box=None, header_style="dim", padding=(0, 1), collapse_padding=True, pad_edge=False)
     for place, name in enumerate(COLUMNS):
         table.add_column(name, justify="right" if place else "left")
     table.add_row(*cells)

@@ -1,23 +1,19 @@
 """python -m benchmarks.load.worker: a process that loads a server, so that what measures has one to itself.
 
-Reads pickled jobs from standard input, until that ends. For each it answers `Ready` on standard output, reads
-the time to begin, and answers `Done`, or the exception.
+Reads pickled jobs from standard input, until that ends. For each it answers "ready" on standard output, reads
+the time to begin, and answers `Done`, or `Failed`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import pickle
 import sys
 
-import uvloop
-
-from benchmarks.load.job import Job
+from benchmarks.load.job import Failed, Job
 
 
 def main() -> int:
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     gc.freeze()  # what is here stays,
     gc.disable()  # and a collection is a pause, which would be measured
     commands, answers = sys.stdin.buffer, sys.stdout.buffer
@@ -38,7 +34,7 @@ def main() -> int:
         try:
             tell(job.run(start))
         except Exception as error:
-            tell(error)
+            tell(Failed(repr(error)))
         gc.collect()
 
 

@@ -78,7 +78,7 @@ def test_a_client_that_lags_makes_the_run_invalid(
 
 def test_a_closed_loop_shows_the_peak(serving: Serving, tmp_path: Path) -> None:
     with serving() as url:
-        options = ("--connections", "5", "--processes", "2", "--seconds", "1", "--warm-up", "0")
+        options = ("--connections", "5", "--processes", "2", "--seconds", "0.5", "--warm-up", "0")
         assert load(url, *options, "--report", str(tmp_path / "report")) == 0
     result = json.loads((tmp_path / "report" / "report.json").read_text())
     (run,) = result["loads"]
