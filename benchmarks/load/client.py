@@ -22,8 +22,9 @@ from benchmarks.load.connection import Connection
 from benchmarks.load.ledger import BROKEN, Ledger, Times
 from benchmarks.load.outcome import Outcome
 
-FIRST_CONNECTIONS, MOST_FIRST = 64, 1024  # opened before the clock starts: opening one takes long,
-AHEAD_S = 0.25  # so there are as many as requests come in this time
+FIRST_CONNECTIONS, MOST_FIRST = 64, 4096  # opened before the clock starts: opening one takes long,
+AHEAD_S = 0.5  # so there are as many as requests come in this time
+TOGETHER = 128  # opened at a time: a server's backlog is no larger everywhere
 SPARE_FILES = 64  # file descriptors that this process needs for other things
 
 
@@ -142,8 +143,10 @@ class LoadClient:
         connection.send(number, self._request(number), keep)
 
     async def _open(self, count: int) -> None:
-        self._opening += count
-        await asyncio.gather(*(self._connect() for _ in range(count)))
+        for start in range(0, count, TOGETHER):
+            together = min(TOGETHER, count - start)
+            self._opening += together
+            await asyncio.gather(*(self._connect() for _ in range(together)))
 
     def _connect_one_more(self) -> None:
         if len(self._connections) + self._opening < self._max_connections:

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.load.words import name_of
+from benchmarks.load.words import milliseconds, name_of
 from benchmarks.plots import FAINT, INK, OTHERS, OURS, PAPER, figure
 
 Json = dict[str, Any]
@@ -155,18 +155,18 @@ def _stages(axes: Axes, loads: list[Json]) -> None:
         axes.set_ylabel("answers, fastest first")
     totals = np.array([sum(stages[part] for part in PARTS) for _, stages in rows])  # ms
     left = np.zeros(len(rows))
-    for part in PARTS:
+    for part, colour in PARTS.items():
         widths = 100 * np.array([stages[part] for _, stages in rows]) / totals
         axes.barh(
             range(len(rows)),
             widths,
             left=left,
-            color=PARTS[part],
+            color=colour,
             label="the rest" if part == "other" else part,
         )
         left += widths
     for place, total in enumerate(totals):
-        axes.text(101, place, f"{total:,.3g} ms", va="center", fontsize=8)
+        axes.text(101, place, f"{milliseconds(total)} ms", va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")

@@ -80,7 +80,7 @@ class Fleet:
         def read(place: int) -> None:
             try:
                 answers[place] = _answer(self._processes[place])
-            except FleetError as error:
+            except Exception as error:
                 answers[place] = error
 
         threads = [Thread(target=read, args=(place,), daemon=True) for place in range(len(self))]
@@ -91,8 +91,8 @@ class Fleet:
                 thread.join(LOOK_S)
                 look()
         for answer in answers:
-            if isinstance(answer, FleetError):
-                raise answer
+            if isinstance(answer, Exception):
+                raise FleetError(f"a process of the load is of no more use: {answer}") from answer
         return answers
 
 

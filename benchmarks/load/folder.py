@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.load.figures import plots
-from benchmarks.load.words import tables, verdict
+from benchmarks.load.words import milliseconds, tables, verdict
 from benchmarks.servers import ROOT
 
 Json = dict[str, Any]
@@ -66,7 +66,7 @@ def page(result: Json) -> str:
     load = result["loads"][-1]
     return template.render(
         result=result, load=load, verdict=verdict(result), tables=tables(result), plots=list(plots(result)),
-        about=about(result),
+        about=about(result), milliseconds=milliseconds,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def line(measured: Measured) -> str:
 
 def name_of(load: Json) -> str:
     rate = load["rate_per_s"]
-    return f"closed, {load['connections']} connections" if rate is None else f"{rate:,.0f}/s"
+    return f"closed loop, {load['connections']}" if rate is None else f"{rate:,.0f}/s"
 
 
 def verdict(result: Json) -> list[str]:
@@ -96,7 +96,12 @@ def tables(result: Json) -> list[Table]:
     kinds = result["loads"][-1]["kinds"]
     if len(kinds) > 1:
         rows: list[tuple[str, ...]] = [
-            (name, f"{one['requests']:,}", f"{one['answered']:,}", *(_ms(one[key]) for key in PERCENTILES))
+            (
+                name,
+                f"{one['requests']:,}",
+                f"{one['answered']:,}",
+                *(milliseconds(one[key]) for key in PERCENTILES),
+            )
             for name, one in kinds.items()
         ]
         columns = ("kind", "requests", "right answers", "p50 ms", "p90 ms", "p99 ms", "max ms")
@@ -123,11 +128,11 @@ def _row(load: Json) -> tuple[str, ...]:
         name_of(load) + ("" if load["valid"] else " INVALID"),
         f"{load['goodput_per_s']:,.0f}",
         *(percentile(latency[name]) for name in SHARES),
-        _ms(latency["max_ms"]),
+        milliseconds(latency["max_ms"]),
         f"{latency['samples']:,}",
         f"{load['refused']:,}",
         f"{load['failed']:,}",
-        _ms(lag["ms"]) if is_open and lag else "",
+        milliseconds(lag["ms"]) if is_open and lag else "",
         f"{load['client_cpu_share']:.0%}",
     )
 
@@ -137,10 +142,11 @@ def percentile(found: Json | None) -> str:
     if found is None:
         return "-"
     one = Percentile(**found)
-    return f"{_ms(one.ms)} ({_ms(one.low_ms)}-{_ms(one.high_ms)})"
+    return f"{milliseconds(one.ms)} ({milliseconds(one.low_ms)}-{milliseconds(one.high_ms)})"
 
 
-def _ms(value: float | None) -> str:
+def milliseconds(value: float | None) -> str:
+    """With three digits, or whole."""
     return (
         "-"
         if value is None
