@@ -10,6 +10,7 @@ python -m benchmarks parts         what the parts of a request cost, each way of
 python -m benchmarks engine        the engines alone: latency and images/s for each batch
 python -m benchmarks mlperf        MLPerf's own load generator over the service and over the engine
 python -m benchmarks guard         what a request costs in instructions; 1 when it has become a fifth dearer
+python -m benchmarks load URL      puts a service under load: one rate, a sweep, or the highest rate in time
 python -m benchmarks show FILE     the tables of an earlier run
 """
 
@@ -31,6 +32,7 @@ from benchmarks.document import tell
 from benchmarks.engine import command as engine
 from benchmarks.guard import command as guard
 from benchmarks.guard.counting import CountingFailed
+from benchmarks.load import command as load
 from benchmarks.machine import manifest
 from benchmarks.mlperf import command as mlperf
 from benchmarks.options import positive as _positive
@@ -115,6 +117,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     engine.add_options(add("engine", engine.run))
     guard.add_options(add("guard", guard.run))
     mlperf.add_options(add("mlperf", mlperf.run))
+    load.add_arguments(add("load", load.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
     one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")

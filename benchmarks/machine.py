@@ -19,8 +19,8 @@ from generator.artifact import Artifact
 PACKAGES = ("bentoml", "onnxruntime", "numpy", "pillow", "isal", "uvicorn", "uvloop", "httptools", "msgspec")
 
 
-def manifest(artifact: Artifact, **settings: Any) -> dict[str, Any]:
-    """Hardware, versions, the generator's identity, and the settings of a run."""
+def manifest(artifact: Artifact | None, **settings: Any) -> dict[str, Any]:
+    """Hardware, versions, the generator's identity (None without an artifact), and the settings of a run."""
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "hardware": {
@@ -35,7 +35,7 @@ def manifest(artifact: Artifact, **settings: Any) -> dict[str, Any]:
             "checkout": checkout(),
             **{package: version(package) for package in PACKAGES},
         },
-        "generator": {"id": artifact.manifest.id, "digest": artifact.manifest.digest},
+        "generator": artifact and {"id": artifact.manifest.id, "digest": artifact.manifest.digest},
         "command": ["python", "-m", "benchmarks", *sys.argv[1:]],
         "settings": settings,
     }

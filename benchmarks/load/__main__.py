@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from contextlib import suppress
 
 import uvloop
 
 from benchmarks.load.client import LoadClient
 from benchmarks.load.outcome import Outcome
+from benchmarks.load.priority import prompt
 from benchmarks.load.requests import ImageRequests
 from benchmarks.load.schedule import poisson
 from benchmarks.questions import ONE_PNG
-
-PRIORITY = -10  # niceness; only root may take it
 
 
 def main(arguments: list[str]) -> int:
@@ -36,9 +33,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if (options.rate is None) == (options.count is None):
         parser.error("give --rate (open loop) or --count (closed loop)")
-    with suppress(PermissionError):  # clients elsewhere would not wait for the server's processor time
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    outcome = uvloop.run(_load(options))
+    with prompt():
+        outcome = uvloop.run(_load(options))
     seconds = options.seconds if options.rate else float(outcome.done.max())
     print(json.dumps(outcome.report(seconds, options.timeout_ms)))
     return 0

@@ -7,28 +7,47 @@ and where there may be no more, the request waits, with its clock running since 
 from __future__ import annotations
 
 import asyncio
+import math
 import resource
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from time import perf_counter
 
 import numpy as np
 
-from benchmarks.load.connection import BROKEN, Connection
+from benchmarks.load.alarm import Alarm
+from benchmarks.load.connection import Connection
+from benchmarks.load.ledger import BROKEN, Ledger, Times
 from benchmarks.load.outcome import Outcome
-from benchmarks.load.schedule import Times
 
-FIRST_CONNECTIONS = 64  # opened before the clock starts
+FIRST_CONNECTIONS, MOST_FIRST = 64, 4096  # opened before the clock starts: opening one takes long,
+AHEAD_S = 0.5  # so there are as many as requests come in this time
+TOGETHER = 128  # opened at a time: a server's backlog is no larger everywhere
 SPARE_FILES = 64  # file descriptors that this process needs for other things
 
 
 class LoadClient:
-    """Connections to one server on this machine; for one run."""
+    """Connections to one server; for one run."""
 
-    def __init__(self, port: int, request: Callable[[int], bytes], max_connections: int = 8192) -> None:
-        self._port, self._request = port, request
+    def __init__(
+        self,
+        port: int,
+        request: Callable[[int], bytes],
+        max_connections: int = 8192,
+        *,
+        host: str = "127.0.0.1",
+        ledger: Ledger | None = None,
+        keep_every: int = 0,
+    ) -> None:
+        """`request` gives the bytes of each number; every `keep_every`th answer is kept whole, 0 is none.
+
+        A `ledger` that another process sees has a place for each request; None is one of its own.
+        """
+        self._host, self._port, self._request = host, port, request
         self._max_connections = min(max_connections, _allow_files(max_connections) - SPARE_FILES)
+        self._given, self._keep_every = ledger, keep_every
         self._connections: set[Connection] = set()
         self._opening = 0
         self._most_connections = 0
@@ -37,46 +56,79 @@ class LoadClient:
         self._next: Iterator[int] = iter(())  # what a closed loop asks next
         self._closed_loop = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept: list[tuple[int, bytes]] = []
         self._left = 0  # requests without an answer
         self._finished = asyncio.Event()
 
-    async def open_loop(self, due: Times, drain_s: float) -> Outcome:
-        """Sends request i at due[i] seconds; answers are awaited for `drain_s` after the last."""
-        self._begin(len(due))
-        await self._open(min(FIRST_CONNECTIONS, self._max_connections))
-        began, cpu_began = time.perf_counter(), time.process_time()
-        times = (due + began).tolist()
-        number = 0
-        while number < len(times):
-            now = time.perf_counter()
-            while number < len(times) and times[number] <= now:
-                self._send(number)
-                number += 1
-            if number < len(times):
-                await asyncio.sleep(max(0.0, times[number] - time.perf_counter()))
-        await self._finish(drain_s)
-        return self._outcome(due, began, time.process_time() - cpu_began)
+    async def open_loop(
+        self, due: Times, drain_s: float, start: Callable[[], float] = perf_counter
+    ) -> Outcome:
+        """Sends request i at due[i] seconds; answers are awaited for `drain_s` after the last.
 
-    async def closed_loop(self, count: int, connections: int, drain_s: float) -> Outcome:
-        """`count` requests, the next one on each connection as soon as it has its answer.
+        `start` is called when connections are open, and tells the perf_counter time from which to count.
+        """
+        coming = int(np.searchsorted(due, AHEAD_S))
+        await self._open(min(max(coming, FIRST_CONNECTIONS), MOST_FIRST, self._max_connections))
+        self._begin(len(due))
+        began, cpu_began = start(), time.process_time()
+        self._ledger.due[:] = due + began
+        self._times = [*self._ledger.due.tolist(), math.inf]
+        self._at = 0  # the number of the request that is due next
+        self._alarm = Alarm(self._send_due)
+        self._send_due()
+        await self._finish((float(due[-1]) if len(due) else 0.0) + began - perf_counter() + drain_s)
+        self._alarm.close()
+        return self._outcome(len(due), began, time.process_time() - cpu_began)
+
+    async def closed_loop(
+        self,
+        count: int,
+        connections: int,
+        drain_s: float,
+        seconds: float = math.inf,
+        start: Callable[[], float] = perf_counter,
+    ) -> Outcome:
+        """`count` requests or as many as fit into so many seconds, each as soon as its connection is free.
 
         A request is due when it is sent: this finds peak throughput, not latency under load.
         """
-        self._begin(count)
         await self._open(min(connections, count))
-        self._next, self._closed_loop = iter(range(count)), True
-        began, cpu_began = time.perf_counter(), time.process_time()
+        self._begin(count)
+        self._closed_loop = True
+        began, cpu_began = start(), time.process_time()
+        self._next = self._until(count, began + seconds)
         free, self._free = self._free, []
         for connection in free:
             self._go_on(connection)
-        await self._finish(drain_s)
-        return self._outcome(self._sent - began, began, time.process_time() - cpu_began)
+        await self._finish(drain_s + (seconds if math.isfinite(seconds) else 0.0))
+        self._ledger.due[:] = self._ledger.sent
+        return self._outcome(self._asked, began, time.process_time() - cpu_began)
 
     def _begin(self, count: int) -> None:
-        self._sent = np.full(count, np.nan)  # seconds of time.perf_counter, as is `done`
-        self._done = np.full(count, np.nan)
-        self._status = np.full(count, BROKEN, np.int16)
-        self._left = count
+        self._ledger = self._given or Ledger.new(count)
+        self._sent, self._done, self._status = self._ledger.sent, self._ledger.done, self._ledger.status
+        self._left = self._asked = count
+        if not count:
+            self._finished.set()
+
+    def _until(self, count: int, deadline: float) -> Iterator[int]:
+        """The numbers of a closed loop, until it is time."""
+        for self._asked in range(1, count + 1):
+            yield self._asked - 1
+            if perf_counter() > deadline:
+                break
+        self._left -= count - self._asked
+        if not self._left:
+            self._finished.set()
+
+    def _send_due(self) -> None:
+        """Sends what is due by now, and sets the alarm for the next."""
+        times, now = self._times, perf_counter()
+        while times[self._at] <= now:
+            self._send(self._at)
+            self._at += 1
+        if (when := times[self._at]) < math.inf:
+            self._alarm.set(when)
 
     def _send(self, number: int) -> None:
         while self._free:
@@ -86,12 +138,15 @@ class LoadClient:
         return self._connect_one_more()
 
     def _send_on(self, connection: Connection, number: int) -> None:
-        self._sent[number] = time.perf_counter()
-        connection.send(number, self._request(number))
+        self._sent[number] = perf_counter()
+        keep = self._keep_every > 0 and number % self._keep_every == 0
+        connection.send(number, self._request(number), keep)
 
     async def _open(self, count: int) -> None:
-        self._opening += count
-        await asyncio.gather(*(self._connect() for _ in range(count)))
+        for start in range(0, count, TOGETHER):
+            together = min(TOGETHER, count - start)
+            self._opening += together
+            await asyncio.gather(*(self._connect() for _ in range(together)))
 
     def _connect_one_more(self) -> None:
         if len(self._connections) + self._opening < self._max_connections:
@@ -104,7 +159,7 @@ class LoadClient:
         loop = asyncio.get_running_loop()
         try:
             _, connection = await loop.create_connection(
-                lambda: Connection(self._on_answer, self._on_lost), "127.0.0.1", self._port
+                lambda: Connection(self._on_answer, self._on_lost), self._host, self._port
             )
         except OSError:
             if (number := self._due()) is not None:
@@ -131,6 +186,8 @@ class LoadClient:
 
     def _on_answer(self, connection: Connection, number: int, status: int) -> None:
         self._record(number, status)
+        if (answer := connection.take()) is not None and status != BROKEN:
+            self._kept.append((number, answer))
         self._go_on(connection)
 
     def _on_lost(self, connection: Connection) -> None:
@@ -139,16 +196,16 @@ class LoadClient:
             self._connect_one_more()
 
     def _record(self, number: int, status: int) -> None:
-        self._done[number] = time.perf_counter()
+        self._done[number] = perf_counter()
         self._status[number] = status
         self._left -= 1
         if not self._left:
             self._finished.set()
 
-    async def _finish(self, drain_s: float) -> None:
+    async def _finish(self, timeout_s: float) -> None:
         """What is not answered in time stays BROKEN, with no time of an answer."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(drain_s):
+            async with asyncio.timeout(timeout_s):
                 await self._finished.wait()
         self._waiting.clear()
         self._next = iter(())
@@ -156,14 +213,16 @@ class LoadClient:
         for connection in tuple(self._connections):
             connection.close()
 
-    def _outcome(self, due: Times, began: float, cpu_s: float) -> Outcome:
+    def _outcome(self, count: int, began: float, cpu_s: float) -> Outcome:
+        ledger = self._ledger
         return Outcome(
-            due=due,
-            sent=self._sent - began,
-            done=self._done - began,
-            status=self._status,
+            due=ledger.due[:count] - began,
+            sent=ledger.sent[:count] - began,
+            done=ledger.done[:count] - began,
+            status=ledger.status[:count].copy(),
             connections=self._most_connections,
             cpu_s=cpu_s,
+            kept=tuple(self._kept),
         )
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import httptools
 
-BROKEN = 0  # in place of a status: the connection ended before the answer did
+from benchmarks.load.ledger import BROKEN
 
 
 class Connection(asyncio.Protocol):
@@ -25,42 +25,55 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._number: int | None = None  # of the request in flight
+        self._parts: list[bytes] | None = None  # of its answer, where that is kept
+        self.free = False  # open, and nothing in flight
 
-    def send(self, number: int, request: bytes) -> None:
-        """The connection must be open and free."""
-        assert self._transport is not None
-        assert self._number is None
+    def send(self, number: int, request: bytes, keep: bool = False) -> None:
+        """The connection must be free. With `keep`, `take` gives the whole answer once it is told."""
+        self.free = False
         self._number = number
-        self._transport.write(request)
+        self._parts = [] if keep else None
+        cast(asyncio.Transport, self._transport).write(request)
+
+    def take(self) -> bytes | None:
+        """The bytes of the last answer, head and body; None where it was not to be kept."""
+        parts, self._parts = self._parts, None
+        return None if parts is None else b"".join(parts)
 
     def close(self) -> None:
+        self.free = False
         if self._transport is not None:
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.free = True
 
     def data_received(self, data: bytes) -> None:
+        if self._parts is not None:
+            self._parts.append(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self.close()  # whatever this was, it was no answer: connection_lost tells
 
+    def eof_received(self) -> None:
+        self.free = False  # the transport closes next
+
     def connection_lost(self, error: Exception | None) -> None:
+        self.free = False
         self._transport = None
         self._tell(BROKEN)
         self._lost(self)
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of an answer."""
-        if not self._parser.should_keep_alive():
+        parser = self._parser
+        if not parser.should_keep_alive():
             self.close()
-        self._tell(self._parser.get_status_code())
-
-    @property
-    def free(self) -> bool:
-        """Open, and nothing in flight."""
-        return self._transport is not None and not self._transport.is_closing() and self._number is None
+        elif self._number is not None:
+            self.free = True
+        self._tell(parser.get_status_code())
 
     def _tell(self, status: int) -> None:
         number, self._number = self._number, None

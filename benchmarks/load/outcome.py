@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.load.connection import BROKEN
-from benchmarks.load.schedule import Times
+from benchmarks.load.ledger import BROKEN, Statuses, Times
 
 OK = 200
 MAX_LAG_MS = 10.0  # p99: a client that is later than this measures itself
@@ -23,9 +22,22 @@ class Outcome:
     due: Times
     sent: Times
     done: Times
-    status: npt.NDArray[np.int16]  # HTTP status; 0: no answer
+    status: Statuses  # of HTTP; BROKEN: no answer
     connections: int  # open at once, at most
     cpu_s: float  # of the client's process
+    kept: tuple[tuple[int, bytes], ...] = ()  # the number and the whole of some answers
+
+    @classmethod
+    def merged(cls, parts: Sequence[Outcome]) -> Outcome:
+        """Of several clients that began together; what they kept is left out."""
+        return cls(
+            due=np.concatenate([part.due for part in parts]),
+            sent=np.concatenate([part.sent for part in parts]),
+            done=np.concatenate([part.done for part in parts]),
+            status=np.concatenate([part.status for part in parts]),
+            connections=sum(part.connections for part in parts),
+            cpu_s=sum(part.cpu_s for part in parts),
+        )
 
     @property
     def latency_ms(self) -> Times:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Times = npt.NDArray[np.float64]
+from benchmarks.load.ledger import Times
 
 
 def poisson(rate_per_s: float, seconds: float, random_seed: int) -> Times:

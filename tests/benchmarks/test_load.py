@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.load.alarm import Alarm
+from benchmarks.load.answer import Answer
 from benchmarks.load.client import LoadClient
-from benchmarks.load.connection import BROKEN
+from benchmarks.load.ledger import BROKEN, Ledger
 from benchmarks.load.outcome import Outcome
 from benchmarks.load.requests import ImageRequests
 from benchmarks.load.schedule import even, poisson
@@ -37,6 +42,83 @@ def test_latency_counts_from_when_a_request_was_due(max_connections: int) -> Non
     left_of_pause = pause_began + pause_s - outcome.due[meanwhile]
     assert (latency_s[meanwhile] > left_of_pause - 0.03).all()
     assert latency_s.max() > 0.27
+
+
+def test_as_many_wait_for_a_pause_as_come_meanwhile() -> None:
+    """A pause of 200 ms in a load of one second: a fifth has to wait, and the tail shows it."""
+    server = Server(pause_at=300, pause_s=0.2)
+    with server.running() as port:
+        due = poisson(1000, 1.0, random_seed=2)
+        outcome = asyncio.run(LoadClient(port, requests(port)).open_loop(due, drain_s=5))
+    assert (outcome.latency_ms > 20).mean() >= 0.2 * 0.9 * 0.8  # of 0.2 s, 0.18 are over 20 ms; Poisson
+    assert np.percentile(outcome.latency_ms, 95) > 100
+
+
+def test_a_client_that_is_slow_itself_is_not_to_be_believed() -> None:
+    def slow(number: int) -> bytes:
+        time.sleep(0.02)
+        return requests(port)(number)
+
+    with Server().running() as port:
+        outcome = asyncio.run(LoadClient(port, slow).open_loop(even(100, 0.5), drain_s=5))
+    assert outcome.lagged
+
+
+def test_every_so_manieth_answer_is_kept_whole() -> None:
+    with Server(refuse_at=(1,)).running() as port:
+        client = LoadClient(port, requests(port), keep_every=10)
+        outcome = asyncio.run(client.closed_loop(95, 1, drain_s=5))
+    assert [number for number, _ in outcome.kept] == list(range(0, 95, 10))
+    assert Answer.parse(outcome.kept[0][1]).status == 429
+    assert all(Answer.parse(raw).body == b"ok" for _, raw in outcome.kept[1:])
+
+
+def test_a_closed_loop_ends_when_it_is_time() -> None:
+    with Server().running() as port:
+        client = LoadClient(port, requests(port))
+        outcome = asyncio.run(client.closed_loop(10**6, 4, drain_s=5, seconds=0.3))
+    assert 4 < len(outcome.due) < 10**6
+    assert (outcome.status == 200).all()
+    assert 0.2 < outcome.sent.max() < 0.5
+
+
+def test_two_see_one_ledger(tmp_path: Path) -> None:
+    written = Ledger.create(tmp_path / "ledger", 5)
+    assert np.isnan(written.due).all()
+    written.sent[3], written.status[4] = 1.5, 429
+    read = Ledger.open(tmp_path / "ledger")
+    assert (read.sent[3], read.status[4], read.status[0]) == (1.5, 429, BROKEN)
+    read.count_from(1.0)
+    assert written.sent[3] == 0.5
+
+
+@pytest.mark.parametrize("platform", [sys.platform, "elsewhere"])
+def test_an_alarm_rings_once_and_not_before_its_time(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    rung: list[float] = []
+
+    async def wait() -> float:
+        alarm = Alarm(lambda: rung.append(time.perf_counter()))
+        alarm.set(when := time.perf_counter() + 0.05)
+        await asyncio.sleep(0.15)
+        alarm.set(0.0)  # long past
+        await asyncio.sleep(0.1)
+        alarm.set(time.perf_counter() + 0.01)
+        alarm.close()
+        await asyncio.sleep(0.1)
+        return when
+
+    when = asyncio.run(wait())
+    assert len(rung) == 2
+    assert rung[0] >= when - 0.002  # asyncio's own rounds
+
+
+def test_what_a_service_tells_of_its_times_is_read() -> None:
+    answer = Answer(headers={"server-timing": "queue;dur=0.10, engine;dur=2.50, encode;dur=0.04"})
+    assert answer.stages_ms == (0.10, 2.50, 0.04)
+    assert answer.batch is None
+    assert Answer(headers={"server-timing": "engine;dur=1", "x-batch-size": "12"}).stages_ms is None
+    assert Answer(headers={"x-batch-size": "12"}).batch == 12
 
 
 def test_one_connection_sends_late_and_says_so() -> None:
