@@ -38,22 +38,23 @@ class Recipe(Struct, frozen=True, eq=False):
 
     def image(self, place: int) -> bytes:
         """All of one image, as JSON in ASCII: with its seed, or its latent as base64url of float32."""
-        return self._common_json() + self._own_json(place) + b"}"
+        item = self.item
+        if item.latent is not None:
+            latent = encode_latent(item.latent[place].astype("<f4").tobytes()).encode()
+            return _ascii_json(self.common()) + b',"latent":"%b"}' % latent
+        if isinstance(item.classes, int) and item.truncation is None:
+            return seed_recipe(self.model, self.class_names[item.classes], item.seeds[place])
+        return _ascii_json(self.common()) + b',"seed":%d}' % item.seeds[place]
 
     def sheet(self) -> bytes:
         """All of a contact sheet: the first image's recipe and how many there are."""
         count = self.item.count
         return self.image(0) if count == 1 else self.image(0)[:-1] + b',"n":%d}' % count
 
-    def _common_json(self) -> bytes:
-        if isinstance(self.item.classes, int) and self.item.truncation is None:
-            return _label_json(self.model, self.class_names[self.item.classes])
-        return _ascii_json(self.common())
 
-    def _own_json(self, place: int) -> bytes:
-        if self.item.latent is None:
-            return b',"seed":%d' % self.item.seeds[place]
-        return b',"latent":"%b"' % encode_latent(self.item.latent[place].astype("<f4").tobytes()).encode()
+def seed_recipe(model: str, label: str, seed: int) -> bytes:
+    """The most frequent recipe: one class and a seed, without truncation."""
+    return _label_json(model, label) + b',"seed":%d}' % seed
 
 
 @functools.lru_cache(maxsize=4096)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
-from typing import Any
 
 from benchmarks.peers.settings import Encoder, PeerSettings
 from benchmarks.plain_engine import plain
@@ -18,11 +17,7 @@ from generator import Generator
 from generator.artifact import Artifact
 from generator.pixels import Pixels, to_pillow
 
-Encode = Callable[[Pixels, dict[str, Any]], bytes]
-
-# Found by name while a peer runs: a peer stands in the place of our service and borrows its encoder; the
-# benchmarks themselves know nothing of the service.
-ENCODERS: dict[Encoder, str] = {"ours": "service.encoding:png", "shipped": "benchmarks.peers.work:pillow_png"}
+Encode = Callable[[Pixels, str, str, int], bytes]  # image, model, label, seed
 
 
 class Work:
@@ -34,7 +29,7 @@ class Work:
             if settings.encoder == "ours"
             else plain(Artifact.open(settings.model), settings.threads)
         )
-        self._encode: Encode = resolve_name(ENCODERS[settings.encoder])
+        self._encode: Encode = _our_encode() if settings.encoder == "ours" else pillow_png
         self._model = self._generator.artifact.manifest.id
         self.pngs(range(1), range(1))  # warm before the peer says that it is ready
 
@@ -43,12 +38,20 @@ class Work:
         names = self._generator.spec.class_names
         images = self._generator.images(labels, seeds)  # [N, H, W, C]
         return [
-            self._encode(image, {"model": self._model, "label": names[label], "seed": seed})
+            self._encode(image, self._model, names[label], seed)
             for image, label, seed in zip(images, labels, seeds, strict=True)
         ]
 
 
-def pillow_png(image: Pixels, about: dict[str, Any]) -> bytes:
+def _our_encode() -> Encode:
+    """Found by name while a peer runs: it stands in the place of our service and borrows its encoder; the
+    benchmarks themselves know nothing of the service."""
+    png: Callable[[Pixels, bytes], bytes] = resolve_name("service.encoding:png")
+    recipe: Callable[[str, str, int], bytes] = resolve_name("service.recipes:seed_recipe")
+    return lambda image, model, label, seed: png(image, recipe(model, label, seed))
+
+
+def pillow_png(image: Pixels, model: str, label: str, seed: int) -> bytes:
     """uint8 [H, W, 1 or 3] -> a PNG by Pillow with its default settings: zlib's level 6, chosen filters."""
     buffer = io.BytesIO()
     to_pillow(image).save(buffer, "PNG")

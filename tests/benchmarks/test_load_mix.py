@@ -71,7 +71,7 @@ def test_the_service_makes_of_a_request_what_is_expected_of_it(name: str, grey: 
     if item.latent is None:
         images = generator.images([2] * item.count, item.seeds)
     else:
-        images = generator.images_from(item.latent, item.class_vectors())
+        images = generator.images_from(item.latent, item.class_vectors(generator.spec))
     np.testing.assert_array_equal(images, kind.expected(generator, 2, 77))
 
 
