@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 
-from benchmarks.peers.settings import Encoder, PeerSettings
+from benchmarks.peers.settings import PeerSettings
 from benchmarks.plain_engine import plain
 from generator import Generator
 from generator.artifact import Artifact
