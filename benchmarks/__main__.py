@@ -9,6 +9,7 @@ python -m benchmarks choices       what each choice in the service's design brin
 python -m benchmarks parts         what the parts of a request cost, each way of doing them
 python -m benchmarks engine        the engines alone: latency and images/s for each batch
 python -m benchmarks mlperf        MLPerf's own load generator over the service and over the engine
+python -m benchmarks soak          an hour of steady load: latency, memory, open files
 python -m benchmarks guard         what a request costs in instructions; 1 when it has become a fifth dearer
 python -m benchmarks load URL      puts a service under load: one rate, a sweep, or the highest rate in time
 python -m benchmarks show FILE     the tables of an earlier run
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import get_args
 
 from benchmarks import agreement, choices, comparison, document, parts, results, serving, tuning
 from benchmarks.answers import WrongAnswer
@@ -38,9 +40,11 @@ from benchmarks.mlperf import command as mlperf
 from benchmarks.options import positive as _positive
 from benchmarks.overload import LoadFailed
 from benchmarks.peers.environments import InstallError, install
+from benchmarks.peers.settings import Encoder
 from benchmarks.raw import raw_images_per_s
 from benchmarks.reference import NoReference, reference_generator
 from benchmarks.servers import ServerError
+from benchmarks.soak import command as soak
 from benchmarks.standings import tuned_table
 from benchmarks.tables import show
 from benchmarks.wrk import WrkError
@@ -92,6 +96,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     one = add("peers", _peers)
     _add_peers(one)
     one.add_argument("--workers", type=_positive, help="of our service (default: its own default)")
+    one.add_argument(
+        "--variants", nargs="+", choices=get_args(Encoder), default=["encoder", "shipped"],
+        help="of peers: with our engine and encoder, our encoder, neither (default: encoder shipped)",
+    )  # fmt: skip
     _add_amounts(one, repeats=5, seconds=8)
     one.add_argument("--write", action="store_true", help="put the tables and a plot into docs")
     one = add("compare", _compare)
@@ -117,6 +125,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     engine.add_options(add("engine", engine.run))
     guard.add_options(add("guard", guard.run))
     mlperf.add_options(add("mlperf", mlperf.run))
+    soak.add_options(add("soak", soak.run))
     load.add_arguments(add("load", load.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
@@ -165,6 +174,7 @@ def _peers(options: argparse.Namespace) -> int:
         generator,
         peers,
         file,
+        encoders=options.variants,
         repeats=options.repeats,
         seconds=options.seconds,
         workers=options.workers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from benchmarks.peers.settings import Encoder
 from benchmarks.repeats import Spread, ratio
 from benchmarks.results import HOME, Json, write
 from benchmarks.servers import Server, ServerError
-from benchmarks.tuning import ENCODERS, record, tuned
+from benchmarks.tuning import record, tuned
 from benchmarks.wrk import WrkError
 from generator import Generator
 
@@ -43,12 +43,14 @@ class Entry:
         return f"{self.server.name}, {self.encoder}" if is_peer(self.server.name) else self.server.name
 
 
-def entries(generator: Generator, peers: Iterable[Peer], workers: int | None) -> list[Entry]:
-    """Ours, the peers with our encoder and with their own, ours again. Raises ResultError, ServerError."""
+def entries(
+    generator: Generator, peers: Iterable[Peer], encoders: Iterable[Encoder], workers: int | None
+) -> list[Entry]:
+    """Ours, the peers in each variant, ours again. Raises ResultError, ServerError."""
     model = generator.artifact.path
     of_peers = [
         Entry(peer.server(tuned(peer, str(model), encoder)), encoder)
-        for encoder in ENCODERS
+        for encoder in encoders
         for peer in peers
     ]
     return [
@@ -63,6 +65,7 @@ def compare(
     peers: list[Peer],
     file: Path,
     *,
+    encoders: Sequence[Encoder],
     repeats: int,
     seconds: int,
     workers: int | None,
@@ -73,9 +76,10 @@ def compare(
     A server that fails once is left out from then on, and the result says so. Raises ResultError, and
     ServerError for a peer that is not installed.
     """
-    contenders = entries(generator, peers, workers)
+    contenders = entries(generator, peers, encoders, workers)
+    settings = {"encoders": encoders, "repeats": repeats, "seconds": seconds, "workers": workers}
     result: Json = {
-        "manifest": manifest(generator.artifact, repeats=repeats, seconds=seconds, workers=workers)
+        "manifest": manifest(generator.artifact, **settings)
         | {"installed": {peer.name: installed(peer.name) for peer in peers}},
         "tuned": {peer.name: record(peer) for peer in peers},
         "visits": {entry.name: [] for entry in contenders},
@@ -121,6 +125,12 @@ def _brief(seen: Visit) -> str:
 def _brief_wait(offered: Offered) -> str:
     p99 = "none" if offered.p99_ms is None else f"{offered.p99_ms:.1f} ms"
     return f"p99 {p99} at {offered.rate_per_s:,.0f}/s{'' if offered.valid else ' INVALID: the client lagged'}"
+
+
+def encoders_of(result: Json) -> list[Encoder]:
+    """The variants of peers that were compared."""
+    encoders: list[Encoder] = result["manifest"]["settings"]["encoders"]
+    return encoders
 
 
 def is_peer(name: str) -> bool:

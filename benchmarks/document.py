@@ -12,6 +12,7 @@ from benchmarks.engine import picture as engine_plot
 from benchmarks.report import about, tables_of
 from benchmarks.results import Json
 from benchmarks.servers import ROOT
+from benchmarks.soak import picture as soak_plot
 from benchmarks.tables import Table, show, write_section
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -19,6 +20,7 @@ PLOTS = ROOT / "docs" / "plots"
 PICTURES: dict[str, Callable[[Json, Path], bool]] = {  # of the kinds that have one; False: nothing to draw
     "engine": engine_plot.draw,
     "peers": peers_plot.draw,
+    "soak": soak_plot.draw,
 }
 ABOUT = {"peers": peers_plot.ABOUT}  # what a picture shows, for those who do not see it
 TITLES = {"mlperf": "MLPerf"}  # of the kinds that are not written as words

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmarks import plots
-from benchmarks.comparison import AGAIN, CONNECTIONS, PEAK, against, best_peer, complete, is_peer, rates_of
+from benchmarks.comparison import (
+    AGAIN,
+    CONNECTIONS,
+    PEAK,
+    against,
+    best_peer,
+    complete,
+    encoders_of,
+    is_peer,
+    rates_of,
+)
 from benchmarks.mintage import NAME
 from benchmarks.peers.settings import Encoder
 from benchmarks.results import Json
-from benchmarks.tuning import ENCODERS
 
 ABOUT = f"Requests a second of {NAME} and of other servers, at {', '.join(map(str, CONNECTIONS))} connections"
 WIDTH, ROW, MARGINS = 8.4, 0.38, 1.9  # inches; at 96 dots an inch a little more than 800 pixels wide
@@ -25,11 +35,16 @@ NAMES = {
 }  # fmt: skip
 LEGEND: dict[Encoder, str] = {
     "ours": "with our engine and encoder",
-    "shipped": "onnxruntime and Pillow as they are",
+    "encoder": "with our encoder",
+    "shipped": "as their users would write them",
 }
-HEADLINES: dict[Encoder, str] = {"ours": "with our engine", "shipped": "as it is"}
+HEADLINES: dict[Encoder, str] = {
+    "ours": "with our engine", "encoder": "with our encoder", "shipped": "as it is",
+}  # fmt: skip
 Dot = tuple[str, str, str, bool]  # server, colour, words of the legend, whether it is hollow
-COLOURS: dict[Encoder, str] = {"ours": plots.OTHERS[2], "shipped": plots.OTHERS[1]}
+COLOURS: dict[Encoder, str] = {
+    "ours": plots.OTHERS[3], "encoder": plots.OTHERS[2], "shipped": plots.OTHERS[1],
+}  # fmt: skip
 
 
 def draw(result: Json, file: Path) -> bool:
@@ -64,20 +79,22 @@ def _rows(result: Json) -> list[str]:
     return [NAME, *sorted(fastest, key=fastest.__getitem__, reverse=True)]
 
 
-def _dots(row: str) -> list[Dot]:
-    """The two of a row, the upper one first."""
+def _dots(row: str, encoders: Sequence[Encoder]) -> list[Dot]:
+    """Those of a row, the upper one first."""
     if row == NAME:
         return [(NAME, plots.OURS, NAME, False), (AGAIN, plots.OURS, f"{AGAIN}: the noise", True)]
-    return [(f"{row}, {encoder}", COLOURS[encoder], LEGEND[encoder], False) for encoder in ENCODERS]
+    return [(f"{row}, {encoder}", COLOURS[encoder], LEGEND[encoder], False) for encoder in encoders]
 
 
 def _draw(panel: Axes, result: Json, rows: list[str], count: int) -> None:
     """One number of connections."""
     rates = {name: rates_of(result, name, count) for name in complete(result)}
     for place, row in enumerate(rows):
-        for side, (name, colour, label, is_hollow) in zip((-APART, APART), _dots(row), strict=True):
+        dots = _dots(row, encoders_of(result))
+        for side, (name, colour, label, is_hollow) in enumerate(dots):
             if name in rates:
-                _dot(panel, rates[name], place + side, colour, label, is_hollow)
+                height = place + (2 * side - len(dots) + 1) * APART
+                _dot(panel, rates[name], height, colour, label, is_hollow)
     panel.axvline(statistics.median(rates[NAME]), color=plots.OURS, linewidth=0.8, alpha=0.5)
     panel.set_title(f"{count} connection{'s' if count > 1 else ''}", fontsize=10)
     panel.set_yticks(range(len(rows)), [NAMES.get(row, row) for row in rows])
@@ -113,7 +130,7 @@ def _dot(panel: Axes, rates: list[float], place: float, colour: str, label: str,
 def _headline(result: Json) -> str:
     """How many times as many requests as the best peers, at the peak."""
     parts = []
-    for encoder in reversed(ENCODERS):
+    for encoder in reversed(encoders_of(result)):
         if best := best_peer(result, encoder, PEAK):
             times = against(result, best, PEAK).median
             parts.append(f"{times:.1f} x {NAMES[best.split(',')[0]]} {HEADLINES[encoder]}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks import choices
+from benchmarks.comparison import encoders_of
 from benchmarks.engine import report as engine
 from benchmarks.guard import report as guard
 from benchmarks.mintage import NAME
 from benchmarks.mlperf import report as mlperf
 from benchmarks.repeats import Spread
 from benchmarks.results import Json
+from benchmarks.soak import report as soak
 from benchmarks.standings import peers_tables
 from benchmarks.tables import Table, figure
 
@@ -81,6 +83,7 @@ KINDS: tuple[tuple[str, str, Callable[[Json], list[Table]]], ...] = (
     ("costs", "guard", guard.tables),
     ("engines", "engine", engine.tables),
     ("runs", "mlperf", mlperf.tables),
+    ("minutes", "soak", soak.tables),
 )
 
 
@@ -90,7 +93,8 @@ def tables_of(result: Json) -> tuple[str, list[Table]]:
         if field in result:
             return kind, tables(result)
     if "visits" in result:
-        return "peers", peers_tables(result)
+        kind = "peers" if "shipped" in encoders_of(result) else "peers with our engine"
+        return kind, peers_tables(result)
     if "variants" in result:
         return "choices", choices_tables(result)
     if "parts" in result:

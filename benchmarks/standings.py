@@ -13,6 +13,7 @@ from benchmarks.comparison import (
     against,
     best_peer,
     complete,
+    encoders_of,
     of_visits,
     offered,
     rates_of,
@@ -21,7 +22,7 @@ from benchmarks.mintage import NAME
 from benchmarks.repeats import Spread
 from benchmarks.results import Json, ResultError
 from benchmarks.tables import Table, figure
-from benchmarks.tuning import ENCODERS
+from benchmarks.tuning import SEARCHED
 
 COUNTS = ("1 connection", *(str(count) for count in CONNECTIONS[1:]))
 
@@ -64,9 +65,9 @@ def _standings_note(result: Json) -> str:
     ours = f"{NAME} with {workers} workers" if workers else f"{NAME} with its default settings"
     return (
         f"Medians of {settings['repeats']} repeats of {settings['seconds']} s, in turns; {ours}. One PNG a "
-        "request, unique seeds. `ours`: the peer has our encoder and engine, `shipped`: Pillow and "
-        f"onnxruntime as they are. The ratio is that at {PEAK} connections, half load is half of what was "
-        "answered there. "
+        "request, unique seeds. `shipped`: the peer has Pillow and onnxruntime as they are, `encoder`: our "
+        f"PNG encoder, `ours`: our encoder and engine. The ratio is that at {PEAK} connections, half load is "
+        "half of what was answered there. "
         "Start: from the start of the process until it is ready. "
         f"{checked:,} answers were compared pixel for pixel, all right."
     )
@@ -80,14 +81,18 @@ def _ratios(result: Json, names: list[str]) -> Table:
             continue
         cells = []
         for count in CONNECTIONS:
-            star = " *" if name in [best_peer(result, encoder, count) for encoder in ENCODERS] else "  "
+            star = (
+                " *"
+                if name in [best_peer(result, encoder, count) for encoder in encoders_of(result)]
+                else "  "
+            )
             cells.append(figure(against(result, name, count), 2) + star)
         rows.append((name, *cells))
     return Table(
         f"{NAME} / server, requests a second",
         ("server", *COUNTS),
         rows,
-        note=f"Visit by visit, then the median and the range. A star: the best peer with that encoder. "
+        note=f"Visit by visit, then the median and the range. A star: the best peer of its kind. "
         f"{AGAIN} is the same server measured twice: how far its ratio is from 1 is the noise.",
     )
 
@@ -131,12 +136,12 @@ def tuned_table(found: Json) -> Table:
     rows = [
         (
             peer,
-            str(len(search[ENCODERS[0]]["tried"])),
-            *(_settings(search[encoder]["best"]) for encoder in ENCODERS),
+            str(len(search[SEARCHED[0]]["tried"])),
+            *(_settings(search[encoder]["best"]) for encoder in SEARCHED),
         )
         for peer, search in found.items()
     ]
-    return Table("How each peer was run", ("peer", "ways tried", *ENCODERS), rows)
+    return Table("How each peer was run", ("peer", "ways tried", "with our engine", "with its own"), rows)
 
 
 def _settings(best: Json) -> str:

@@ -9,7 +9,6 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from benchmarks import results
 from benchmarks.answers import WrongAnswer
@@ -25,7 +24,7 @@ from generator import Generator
 CONNECTIONS = 64
 FINALISTS = 2
 WARM_UP_S = 1
-ENCODERS: tuple[Encoder, ...] = get_args(Encoder)
+SEARCHED: tuple[Encoder, ...] = ("ours", "shipped")  # each with an engine of its own, which decides
 
 Tell = Callable[[str], None]
 Rate = Callable[[PeerSettings, int], float]  # a way and for how many seconds -> requests a second
@@ -48,7 +47,7 @@ def tune(generator: Generator, peers: Iterable[Peer], *, repeats: int, seconds: 
     for peer in peers:
         found: Json = {"manifest": manifest(generator.artifact, repeats=repeats, seconds=seconds)}
         rate = _rate_of(peer, generator, tell)
-        for encoder in ENCODERS:
+        for encoder in SEARCHED:
             ways = peer.ways(PeerSettings(str(generator.artifact.path), encoder))
             found[encoder] = _to_json(peer, search(ways, rate, repeats=repeats, seconds=seconds))
         write(_file(peer), found)
@@ -116,8 +115,11 @@ def record(peer: Peer) -> Json:
 
 
 def tuned(peer: Peer, model: str, encoder: Encoder) -> PeerSettings:
-    """A peer's best settings. Raises ResultError where it was not tuned."""
-    best: Mapping[str, object] = record(peer)[encoder]["best"]
+    """A peer's best settings; with our encoder alone, those for the same engine as shipped.
+
+    Raises ResultError where it was not tuned.
+    """
+    best: Mapping[str, object] = record(peer)["ours" if encoder == "ours" else "shipped"]["best"]
     return PeerSettings(**{"model": model, "encoder": encoder, **best})  # type: ignore[arg-type]
 
 

@@ -53,7 +53,7 @@ class Peer:
             "PYTHONPATH": str(ROOT),
         }
         command = self.launch(settings, environment)
-        is_plain = settings.encoder == "shipped"
+        is_plain = settings.encoder != "ours"
         return Server(self.name, tuple(command), environment, self.ready_path, self.question, is_plain)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 PREFIX = "PEER_"
 
-Encoder = Literal["ours", "shipped"]
+Encoder = Literal["ours", "encoder", "shipped"]
 Handler = Literal["def", "async def"]
 Preset = Literal["default", "throughput"]
 
@@ -21,7 +21,8 @@ class PeerSettings:
     model: str
     """An artifact's folder."""
     encoder: Encoder = "shipped"
-    """Which PNG encoder: our service's own, or Pillow as it is, which is what a peer's user would write."""
+    """What is ours: `ours` is engine and PNG encoder, `encoder` the latter alone; `shipped` is neither, but
+    onnxruntime and Pillow as they are, which is what a peer's user would write."""
     port: int = 0
     """On 127.0.0.1."""
     workers: int = 1

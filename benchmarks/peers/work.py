@@ -1,8 +1,9 @@
 """What every peer does with a batch of requests: latents, one engine call, a PNG each.
 
-With our encoder, peers also get our engine, its graph for CPUs and its session's options: they differ from
-our service in how requests reach the engine and answers leave it, and in nothing else. As shipped, they are
-what their users would write: Pillow, and onnxruntime with the exported graph. Latents are ours in both.
+As shipped, peers are what their users would write: Pillow, and onnxruntime with the exported graph. With our
+encoder, their PNGs are ours and nothing else. With our engine, they get its graph for CPUs and its session's
+options too, and differ from our service only in how requests reach the engine and answers leave it. Latents
+are ours in all.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Work:
             if settings.encoder == "ours"
             else plain(Artifact.open(settings.model), settings.threads)
         )
-        self._encode: Encode = _our_encode() if settings.encoder == "ours" else pillow_png
+        self._encode: Encode = pillow_png if settings.encoder == "shipped" else _our_encode()
         self._model = self._generator.artifact.manifest.id
         self.pngs(range(1), range(1))  # warm before the peer says that it is ready
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -17,14 +18,14 @@ WAYS = list(CATALOGUE["fastapi"].ways(PeerSettings("m", "ours")))
 
 
 @pytest.mark.parametrize("peer", CATALOGUE.values(), ids=CATALOGUE)
-@pytest.mark.parametrize("encoder", tuning.ENCODERS)
+@pytest.mark.parametrize("encoder", get_args(Encoder))
 def test_every_peer_is_tuned_in_as_many_ways_with_what_it_runs(peer: Peer, encoder: Encoder) -> None:
     ways = list(peer.ways(PeerSettings("m", encoder)))
     assert len(ways) == len(set(ways)) == 8
     assert {(way.model, way.encoder) for way in ways} == {("m", encoder)}
 
 
-@pytest.mark.parametrize("encoder", tuning.ENCODERS)
+@pytest.mark.parametrize("encoder", get_args(Encoder))
 def test_a_peer_as_shipped_is_tuned_and_checked_with_plain_onnxruntime(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -33,7 +34,7 @@ def test_a_peer_as_shipped_is_tuned_and_checked_with_plain_onnxruntime(
     monkeypatch.setattr(catalogue, "python_of", lambda name: python)
     for way in CATALOGUE["rayserve"].ways(PeerSettings("m", encoder)):
         server = CATALOGUE["rayserve"].server(way)
-        assert server.is_plain == (encoder == "shipped")
+        assert server.is_plain == (encoder != "ours")
         assert PeerSettings.from_environment({**server.environment, "PEER_PORT": "0"}) == way
         assert server.environment["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == str(int(way.preset == "throughput"))
         assert server.environment["RAY_USAGE_STATS_ENABLED"] == "0"

@@ -1,0 +1,1 @@
+"""An hour under steady load: does anything grow, leak or slow down?"""

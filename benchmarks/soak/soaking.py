@@ -1,0 +1,97 @@
+"""Load after load of a minute each, at a share of the peak; after each a look at the server's processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import psutil
+
+from benchmarks.load.fleet import fleet
+from benchmarks.load.histogram import Histogram
+from benchmarks.load.measured import REFUSED, Measured
+from benchmarks.load.mix import Mix, parse
+from benchmarks.load.outcome import OK
+from benchmarks.load.progress import Progress
+from benchmarks.load.session import Session
+from benchmarks.load.target import Target
+from benchmarks.mintage import mintage
+from benchmarks.results import HOME, LOGS, Json
+from benchmarks.servers import Running, family, running
+from generator import Generator
+
+PEAK_CONNECTIONS, PEAK_S = 64, 5.0
+WARM_UP_S = 3.0
+RANDOM_SEED = 20
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """All processes of the server together."""
+
+    uss_mib: float  # what would be free if they ended
+    files: int  # open file handles, sockets among them
+    threads: int
+
+    @classmethod
+    def of(cls, server: Running) -> Weight:
+        processes = family(server.process.pid)
+        uss = sum(process.memory_full_info().uss for process in processes)
+        files = sum(process.num_fds() for process in processes)
+        return cls(uss / 2**20, files, sum(process.num_threads() for process in processes))
+
+
+def soak(
+    generator: Generator, mix: str, share: float, minutes: int, minute_s: float, progress: Progress
+) -> Iterator[Json]:
+    """The result so far, after each minute; pixels of a sample are compared in each.
+
+    Raises ServerError, FleetError, TargetError, MixError, NothingAnswered, WrongAnswer.
+    """
+    result: Json = {"peak_per_s": 0.0, "rate_per_s": 0.0, "minutes": [], "latency": "", "whole": {}}
+    server = mintage(generator.artifact.path, HOME)
+    with running(server, LOGS / "soak.log") as process, fleet(1) as processes:
+        target = Target("127.0.0.1", process.port)
+        asked = Mix(target, target.model(None), parse(mix), RANDOM_SEED)
+        session = Session(processes, asked, generator, "poisson", RANDOM_SEED, progress)
+        session.first_requests()
+        session.closed(PEAK_CONNECTIONS, WARM_UP_S, "warm-up")
+        result["peak_per_s"] = session.closed(PEAK_CONNECTIONS, PEAK_S, "peak").goodput_per_s
+        result["rate_per_s"] = rate = share * result["peak_per_s"]
+        result["before"] = asdict(Weight.of(process))
+        whole = Histogram()
+        for number in range(1, minutes + 1):
+            session.random_seed = RANDOM_SEED + number
+            seen = session.open(rate, minute_s, f"minute {number} of {minutes}")
+            whole = Histogram.merged([whole.encode(), seen.latency.encode()])
+            result["minutes"].append(_minute(seen, Weight.of(process)))
+            result["latency"] = whole.encode()
+            result["whole"] = percentiles(whole)
+            yield result
+
+
+def _minute(seen: Measured, weight: Weight) -> Json:
+    return {
+        "requests": seen.requests,
+        "answered": seen.count(OK),
+        "refused": seen.count(REFUSED),
+        "failed": seen.failed,
+        "valid": seen.valid,
+        "checked": seen.checked,
+        "client_cpu_share": seen.cpu_share,
+        "machine_cpu_percent": psutil.cpu_percent(),  # since the last call
+        **percentiles(seen.latency),
+        **asdict(weight),
+    }
+
+
+def percentiles(histogram: Histogram) -> Json:
+    """In ms; None where there are too few answers for one."""
+    found = histogram.percentiles()
+    return {
+        **{f"{name}_ms": one.ms if one else None for name, one in found.items()},
+        "max_ms": histogram.max_ms,
+        "samples": histogram.count,
+    }

@@ -1,0 +1,115 @@
+"""Laws of accepting: one connection a turn of the event loop, and no end of it where files run out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import pytest
+import uvloop
+
+from service import listening
+from service.listening import Listener
+
+
+class Accepted(asyncio.Protocol):
+    """Counts itself among the connections."""
+
+    def __init__(self, connections: list[asyncio.BaseTransport]) -> None:
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connections.append(transport)
+
+
+@contextmanager
+def clients(count: int) -> Iterator[tuple[socket.socket, list[socket.socket]]]:
+    """A listening socket, and clients whose connections wait in it."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=count))
+        yield (
+            server,
+            [stack.enter_context(socket.create_connection(server.getsockname())) for _ in range(count)],
+        )
+
+
+def listen(
+    server: socket.socket,
+    scenario: Callable[[Listener, list[asyncio.BaseTransport]], Coroutine[Any, Any, None]],
+) -> None:
+    async def main() -> None:
+        connections: list[asyncio.BaseTransport] = []
+        listener = Listener(server, lambda: Accepted(connections))
+        try:
+            async with asyncio.timeout(10):  # and no turn of the loop before it begins
+                await scenario(listener, connections)
+        finally:
+            listener.close()
+            for connection in connections:
+                connection.close()
+
+    uvloop.run(main())
+
+
+def test_a_turn_of_the_event_loop_takes_one_connection() -> None:
+    async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
+        turns = 0
+        while len(connections) < 12:
+            assert len(connections) <= turns
+            await asyncio.sleep(0)
+            turns += 1
+
+    with clients(12) as (server, _):
+        listen(server, scenario)
+
+
+def test_a_closed_listener_leaves_connections_to_others() -> None:
+    async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
+        listener.close()
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        assert not connections
+        other: list[asyncio.BaseTransport] = []
+        second = Listener(server, lambda: Accepted(other))
+        while len(other) < 3:
+            await asyncio.sleep(0.001)
+        second.close()
+        for connection in other:
+            connection.close()
+
+    with clients(3) as (server, _):
+        listen(server, scenario)
+
+
+def test_connections_wait_while_no_file_can_be_opened(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listening, "PAUSE_S", 0.02)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
+        highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+        handles: list[int] = []
+        with suppress(OSError):
+            while True:
+                handles.append(os.dup(server.fileno()))
+        try:
+            await asyncio.sleep(0.1)
+            assert not connections
+            assert "no connection can be accepted" in caplog.text
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for handle in handles:
+                os.close(handle)
+        while len(connections) < 2:
+            await asyncio.sleep(0.001)
+
+    with clients(2) as (server, _), caplog.at_level(logging.ERROR, "mintage"):
+        listen(server, scenario)
