@@ -22,7 +22,7 @@ import numpy.typing as npt
 import psutil
 
 VARIABLE = "_MINTAGE_BOARD"  # the environment variable by which workers find the table
-PID, READY, VERSION, BEAT = range(4)  # columns; the numbers of metrics follow
+PID, READY, VERSION, BEAT, CONNECTIONS = range(5)  # columns; the numbers of metrics follow
 STATUS_COLUMNS = 8
 HUNG_S = 3.0  # a worker whose event loop has not turned for so long does not answer
 FAILED = -1.0  # in READY: the worker could not start
@@ -44,7 +44,7 @@ class Board:
 
     def __init__(self, memory: mmap.mmap, models: Sequence[str], workers: int, worker: int) -> None:
         """`models` are the names of all served models, in the order of their columns; `worker` from 0."""
-        self.models = tuple(models)
+        self.models, self._worker = tuple(models), worker
         self.all: npt.NDArray[np.float64] = np.frombuffer(memory, np.float64).reshape(workers, -1)
         self.row: memoryview[float] = memoryview(memory).cast("d")[
             worker * self.all.shape[1] : (worker + 1) * self.all.shape[1]
@@ -94,6 +94,18 @@ class Board:
     def beat(self) -> None:
         """Tells that this worker's event loop turns; to be called every second."""
         self.row[BEAT] = time.monotonic()
+
+    def tell_connections(self, count: int) -> None:
+        self.row[CONNECTIONS] = count
+
+    def fewest_connections(self) -> float:
+        """Of any other worker that answers; infinity where there is none."""
+        latest = time.monotonic() - HUNG_S
+        rows = self.all[:, :STATUS_COLUMNS].tolist()
+        others = [row for worker, row in enumerate(rows) if worker != self._worker]
+        return min(
+            (row[CONNECTIONS] for row in others if row[READY] == 1 and row[BEAT] > latest), default=math.inf
+        )
 
     def tell_failed(self) -> None:
         self.row[PID], self.row[READY] = float(os.getpid()), FAILED

@@ -2,7 +2,7 @@
 
 uvloop's own listening takes every connection that waits, so that of a burst one worker gets most: at its
 worst 62 of 64, and then the other computes batches of two. Here a worker takes one in each turn of its event
-loop. So idle workers take turns, and one that computes leaves them to those that do not.
+loop, and leaves it to another for a moment that has fewer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import cast
 
 import uvicorn
 
+from service.board import Board
+
+YIELD_S = 0.002  # that a worker with more connections leaves to one with fewer
 PAUSE_S = 0.5  # without accepting, when the process may not open another file
 
 logger = logging.getLogger("mintage")
@@ -23,8 +26,14 @@ logger = logging.getLogger("mintage")
 class Listener:
     """Accepts the connections of one socket, in the place of asyncio's Server."""
 
-    def __init__(self, listening: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> None:
-        self._socket, self._make_protocol = listening, make_protocol
+    def __init__(
+        self,
+        listening: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+        has_most: Callable[[int], bool],
+    ) -> None:
+        """`has_most` is asked before a connection is taken, with how many are taken and not made yet."""
+        self._socket, self._make_protocol, self._has_most = listening, make_protocol, has_most
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[object]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -40,26 +49,41 @@ class Listener:
         """Nothing is left to wait for."""
 
     def _listen(self) -> None:
-        self._loop.add_reader(self._socket, self._accept)
+        self._loop.add_reader(self._socket, self._look)
 
-    def _accept(self) -> None:
+    def _look(self) -> None:
+        """Called while connections wait."""
+        if self._has_most(len(self._tasks)):
+            self._rest(YIELD_S, self._take_and_listen)
+        else:
+            self._take()
+
+    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
+        self._loop.remove_reader(self._socket)
+        self._pause = self._loop.call_later(seconds, then)
+
+    def _take_and_listen(self) -> None:
+        """Takes one if it is still there: who has fewer is busy."""
+        self._listen()
+        self._take()
+
+    def _take(self) -> None:
         try:
             connection, _ = self._socket.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was faster, or the client is gone
         except OSError as error:
             logger.error("no connection can be accepted for %s s: %s", PAUSE_S, error)
-            self._loop.remove_reader(self._socket)
-            self._pause = self._loop.call_later(PAUSE_S, self._listen)
+            self._rest(PAUSE_S, self._listen)
             return
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(
             self._loop.connect_accepted_socket(self._make_protocol, connection), name="accept"
         )
         self._tasks.add(task)
-        task.add_done_callback(self._accepted)
+        task.add_done_callback(self._made)
 
-    def _accepted(self, task: asyncio.Task[object]) -> None:
+    def _made(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a connection failed at once: %s", error)
@@ -68,12 +92,28 @@ class Listener:
 class EvenServer(uvicorn.Server):
     """uvicorn's server, but for how it accepts connections without TLS."""
 
+    board: Callable[[], Board]  # that the workers share; once they are started
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if not sockets or self.config.is_ssl:
             await super().startup(sockets)
             return
         await super().startup(sockets=[])
-        self.servers = [cast(asyncio.Server, Listener(listening, self._protocol)) for listening in sockets]
+        self.servers = [
+            cast(asyncio.Server, Listener(listening, self._protocol, self._has_most)) for listening in sockets
+        ]
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: tells how many connections are left."""
+        EvenServer.board().tell_connections(len(self.server_state.connections))
+        return await super().on_tick(counter)
+
+    def _has_most(self, begun: int) -> bool:
+        board, count = EvenServer.board(), len(self.server_state.connections) + begun
+        if count > board.fewest_connections():
+            return True
+        board.tell_connections(count + 1)
+        return False
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
@@ -82,6 +122,7 @@ class EvenServer(uvicorn.Server):
         return protocol
 
 
-def use_even_server() -> None:
+def use_even_server(board: Callable[[], Board]) -> None:
     """Makes BentoML's workers, which take what uvicorn has, listen in this way."""
+    EvenServer.board = staticmethod(board)
     uvicorn.Server = EvenServer  # type: ignore[misc]

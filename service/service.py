@@ -62,7 +62,7 @@ class DirectService(bentoml.Service):  # type: ignore[misc]
         # What keys, other pages' leave and traces add to a request is added by the general way.
         plain = not (keys or settings.cors_origins or settings.tracing)
         use_connections(Direct(models, access_log) if plain else None)
-        use_even_server()
+        use_even_server(lambda: models.board)
         methods = frozenset(method.route for method in self.apis.values())
         paths = (methods | BENTOML_PATHS) - ROUTES.keys()
         return in_front(App(models, super().to_asgi(is_main), paths, keys, access_log), settings)

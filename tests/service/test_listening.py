@@ -45,7 +45,7 @@ def listen(
 ) -> None:
     async def main() -> None:
         connections: list[asyncio.BaseTransport] = []
-        listener = Listener(server, lambda: Accepted(connections))
+        listener = Listener(server, lambda: Accepted(connections), lambda begun: False)
         try:
             async with asyncio.timeout(10):  # and no turn of the loop before it begins
                 await scenario(listener, connections)
@@ -69,6 +69,30 @@ def test_a_turn_of_the_event_loop_takes_one_connection() -> None:
         listen(server, scenario)
 
 
+def test_who_has_most_leaves_connections_to_others_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "YIELD_S", 0.05)
+
+    async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
+        fewer: list[asyncio.BaseTransport] = []
+        fuller: list[asyncio.BaseTransport] = []
+        listener.close()
+        full = Listener(server, lambda: Accepted(fuller), lambda begun: True)
+        await asyncio.sleep(0.02)
+        assert not fuller
+        other = Listener(server, lambda: Accepted(fewer), lambda begun: len(fewer) + begun >= 5)
+        await asyncio.sleep(0.02)
+        assert (len(fewer), len(fuller)) == (5, 0)
+        other.close()
+        while len(fuller) < 1:
+            await asyncio.sleep(0.001)
+        full.close()
+        for connection in fewer + fuller:
+            connection.close()
+
+    with clients(6) as (server, _):
+        listen(server, scenario)
+
+
 def test_a_closed_listener_leaves_connections_to_others() -> None:
     async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
         listener.close()
@@ -76,7 +100,7 @@ def test_a_closed_listener_leaves_connections_to_others() -> None:
             await asyncio.sleep(0.001)
         assert not connections
         other: list[asyncio.BaseTransport] = []
-        second = Listener(server, lambda: Accepted(other))
+        second = Listener(server, lambda: Accepted(other), lambda begun: False)
         while len(other) < 3:
             await asyncio.sleep(0.001)
         second.close()
