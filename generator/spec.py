@@ -94,8 +94,7 @@ class GeneratorSpec:
             return label
         if isinstance(label, str) and label in self._index_of:
             return self._index_of[label]
-        is_index = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
-        if is_index and 0 <= int(label) < self.num_classes:
+        if isinstance(label, np.integer) and 0 <= label < self.num_classes:
             return int(label)
         shown = ", ".join(self.class_names[:12]) + (", ..." if self.num_classes > 12 else "")
         hint = " (an index goes without quotes)" if isinstance(label, str) and label.isdecimal() else ""

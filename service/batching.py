@@ -13,6 +13,7 @@ fighting with it over the interpreter costs more than it saves. Longer ones run 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from msgspec import Struct
 from generator.pixels import Pixels
 from service.errors import Expired, Overloaded, Unready
 from service.requests import WorkItem
+
+logger = logging.getLogger("mintage")
 
 SWEEP_S = 0.01  # how often what waits is looked through for what has expired
 
@@ -121,7 +124,7 @@ class MicroBatcher:
             self.leave(job)
 
     def enter(self, item: WorkItem, timeout_s: float, tell: Tell) -> Job:
-        """Puts an item into the queue; `tell`, which must not fail, is called once with what comes of it.
+        """Puts an item into the queue; `tell` is called once with what comes of it.
 
         That is Expired when `timeout_s` is over before the last image is computed, or what the engine raises.
         Raises Overloaded when the queue is full, Unready after `close`.
@@ -136,8 +139,11 @@ class MicroBatcher:
         (self._small if count <= self._small_size else self._large).append(job)
         self._queued += count
         self._jobs.add(job)
+        loop = asyncio.get_running_loop()
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(SWEEP_S, self._sweep, loop)
         if not self._busy:
-            self._start()
+            self._start(loop)
         return job
 
     def leave(self, job: Job) -> None:
@@ -151,7 +157,10 @@ class MicroBatcher:
     def _tell(self, job: Job, outcome: Made | Exception) -> None:
         if not job.done:
             self.leave(job)
-            job.tell(outcome)
+            try:
+                job.tell(outcome)
+            except Exception:
+                logger.exception("a request could not be told what came of it")
 
     def _is_too_much(self, count: int, timeout_s: float) -> bool:
         """Whether a request would not fit into the queue, or could not be begun before its time is over."""
@@ -174,13 +183,10 @@ class MicroBatcher:
         await self._idle.wait()
         self._thread.shutdown()
 
-    def _start(self) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sends the next batch to the engine, which is idle."""
-        loop = asyncio.get_running_loop()
         self._busy = True
         self._idle.clear()
-        if self._sweeper is None:
-            self._sweeper = loop.call_later(SWEEP_S, self._sweep, loop)
         # Requests that were read in this turn of the event loop join the batch.
         loop.call_soon(self._next, loop)
 
@@ -233,9 +239,10 @@ class MicroBatcher:
         """The first job that somebody still waits for; cancelled and expired ones before it are dropped."""
         while queue:
             job = queue[0]
-            if job.expires > now and not job.done:
-                return job
-            self._tell(job, _expired(job))
+            if not job.done:
+                if job.expires > now:
+                    return job
+                self._tell(job, _expired(job))
             queue.popleft()
         return None
 

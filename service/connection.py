@@ -7,6 +7,7 @@ reply until the client has read it, however long that takes.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,10 +23,13 @@ class BoundedConnection(HttpToolsProtocol):
 
     stalled_s = 30.0  # a client that reads nothing of a reply for so long is not there
     head_s = 30.0  # so long a client may take for a head
+    tell_left: Callable[[int], None] = staticmethod(
+        lambda count: None
+    )  # how many connections there still are
     direct: Direct | None = None  # answers simple requests; None: everything takes the general way
     _simple: bytearray | None = None  # the body of a simple request, as far as it came
     _data = b""  # what came last
-    _answered_s = 0.0  # when the last simple request was answered, by the event loop's clock
+    _answered_s = 0.0  # when a simple request was answered while a keep-alive timer ran; the loop's clock
     _parsing = False  # whether the parser has begun a request and not ended it
     _pending = 0  # bytes since anything was complete
     _watch: asyncio.TimerHandle | None = None
@@ -115,12 +119,14 @@ class BoundedConnection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Hangs up on a client that has asked nothing since its last reply."""
-        waited_s = self.loop.time() - self._answered_s
-        if self._is_free() and waited_s >= self.timeout_keep_alive:
-            super().timeout_keep_alive_handler()
-        else:
-            left_s = max(self.timeout_keep_alive - waited_s, 0.1)
+        self.timeout_keep_alive_task = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            return  # that reply starts a timer
+        left_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
             self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def _may_be_direct(self) -> bool:
         """Whether nothing but the head and body of this request decides how it is answered."""
@@ -155,7 +161,9 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_watch()
         self._came()
+        self._unset_keepalive_if_required()  # which uvicorn leaves running where the client reset
         super().connection_lost(exc)
+        self.tell_left(len(self.server_state.connections))
 
     def _came(self) -> None:
         self._pending = 0

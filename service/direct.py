@@ -3,7 +3,7 @@
 `POST /v1/images` in general goes through a task, a dozen coroutines and ASGI's messages. For a request that
 can be told to be simple by its head and body, this does the same with two callbacks: from the connection to
 the queue, and from the batch to the socket. Whatever is not simple, or is wrong, takes the general way; a
-refusal alone is told here, since it has to be cheap.
+refusal is told here, since it has to be cheap, and so is what goes wrong once a request is in the queue.
 """
 
 from __future__ import annotations
@@ -108,12 +108,13 @@ class DirectCycle:
     """One request on its way, in the place of uvicorn's RequestResponseCycle.
 
     uvicorn's connection sets `disconnected` and calls `message_event.set` when the client is gone, and clears
-    `keep_alive` when the server shuts down.
+    `keep_alive` when the server shuts down. Nothing here refers to itself when it is done: pixels of a whole
+    batch would wait for the collector.
     """
 
     __slots__ = (
         "_began", "_connection", "_direct", "_job", "_model", "_rendering", "disconnected", "keep_alive",
-        "message_event", "response_complete",
+        "response_complete",
     )  # fmt: skip
 
     def __init__(
@@ -129,7 +130,10 @@ class DirectCycle:
         self._job: Job | None = None
         self.response_complete = self.disconnected = False
         self.keep_alive = True
-        self.message_event = self
+
+    @property
+    def message_event(self) -> DirectCycle:
+        return self
 
     def enter(self, item: WorkItem, timeout_s: float) -> None:
         """Puts the item into the queue; a refusal is told at once, and costs next to nothing."""
@@ -140,14 +144,16 @@ class DirectCycle:
             self._tell(problem)
 
     def set(self) -> None:
-        if self.disconnected and self._job is not None and not self._job.done:
-            self._model.batcher.leave(self._job)
-            self._model.count(self._job.item, asyncio.CancelledError())
+        """Called by uvicorn when the client is gone."""
+        job, self._job = self._job, None
+        if self.disconnected and job is not None:
+            self._model.batcher.leave(job)
+            self._model.count(job.item, asyncio.CancelledError())
             self._note(GONE_CLIENT)
 
     def _answer(self, outcome: Made | Exception) -> None:
         """Writes the reply, or the problem, and lets the connection go on."""
-        job, model = self._job, self._model
+        job, self._job, model = self._job, None, self._model
         assert job is not None
         model.count(job.item, outcome)
         if self._connection.transport.is_closing():
@@ -157,13 +163,15 @@ class DirectCycle:
             if isinstance(outcome, Exception):
                 raise outcome
             content, encode_ms = encoded(model, job.item, self._rendering, outcome)
-            model.metrics.encoded(encode_ms / 1000)
-            self._send(200, _head(model, job.item, outcome, encode_ms, len(content)), content)
+            head = _head(model, job.item, outcome, encode_ms, len(content))
         except Problem as problem:
             self._tell(problem)
         except Exception:
             logger.exception("POST %s failed", PATH)
             self._tell(Failed())
+        else:
+            model.metrics.encoded(encode_ms / 1000)
+            self._send(200, head, content)
 
     def _tell(self, problem: Problem) -> None:
         body = problem.body()

@@ -1,13 +1,14 @@
 """Connections shared out evenly among the workers, which all listen to one socket.
 
 uvloop's own listening takes every connection that waits, so that of a burst one worker gets most: at its
-worst 62 of 64, and then the other computes batches of two. Here a worker takes one in each turn of its event
-loop, and leaves it to another for a moment that has fewer.
+worst 62 of 64, and then the other computes batches of two. Here a worker with more connections than another
+leaves new ones to that for a moment, and takes them only if it does not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -16,9 +17,13 @@ from typing import cast
 import uvicorn
 
 from service.board import Board
+from service.connection import BoundedConnection
 
+AT_ONCE = 8  # connections taken in one turn of the event loop, at most
 YIELD_S = 0.002  # that a worker with more connections leaves to one with fewer
-PAUSE_S = 0.5  # without accepting, when the process may not open another file
+MORE, MORE_OF = 2, 1.125  # connections more, and times as many, that do not count as more
+PAUSE_S = 0.5  # without accepting, when nothing more can be opened
+FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 logger = logging.getLogger("mintage")
 
@@ -44,6 +49,8 @@ class Listener:
         self._loop.remove_reader(self._socket)
         if self._pause is not None:
             self._pause.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def wait_closed(self) -> None:
         """Nothing is left to wait for."""
@@ -53,10 +60,12 @@ class Listener:
 
     def _look(self) -> None:
         """Called while connections wait."""
-        if self._has_most(len(self._tasks)):
-            self._rest(YIELD_S, self._take_and_listen)
-        else:
-            self._take()
+        for _ in range(AT_ONCE):
+            if self._has_most(len(self._tasks)):
+                self._rest(YIELD_S, self._take_and_listen)
+                return
+            if not self._take():
+                return
 
     def _rest(self, seconds: float, then: Callable[[], None]) -> None:
         self._loop.remove_reader(self._socket)
@@ -67,26 +76,29 @@ class Listener:
         self._listen()
         self._take()
 
-    def _take(self) -> None:
+    def _take(self) -> bool:
+        """Whether there was one."""
         try:
             connection, _ = self._socket.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another worker was faster, or the client is gone
         except OSError as error:
-            logger.error("no connection can be accepted for %s s: %s", PAUSE_S, error)
-            self._rest(PAUSE_S, self._listen)
-            return
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if error.errno in FULL:
+                logger.error("no connection can be accepted for %s s: %s", PAUSE_S, error)
+                self._rest(PAUSE_S, self._listen)
+            return False  # another worker was faster, or the client is gone
         task = self._loop.create_task(
             self._loop.connect_accepted_socket(self._make_protocol, connection), name="accept"
         )
         self._tasks.add(task)
-        task.add_done_callback(self._made)
+        task.add_done_callback(lambda task: self._made(task, connection))
+        return True
 
-    def _made(self, task: asyncio.Task[object]) -> None:
+    def _made(self, task: asyncio.Task[object], connection: socket.socket) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            connection.close()
+        elif (error := task.exception()) is not None:
             logger.error("a connection failed at once: %s", error)
+            connection.close()
 
 
 class EvenServer(uvicorn.Server):
@@ -98,19 +110,14 @@ class EvenServer(uvicorn.Server):
         if not sockets or self.config.is_ssl:
             await super().startup(sockets)
             return
-        await super().startup(sockets=[])
+        await super().startup(sockets=[])  # everything but listening
         self.servers = [
             cast(asyncio.Server, Listener(listening, self._protocol, self._has_most)) for listening in sockets
         ]
 
-    async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: tells how many connections are left."""
-        EvenServer.board().tell_connections(len(self.server_state.connections))
-        return await super().on_tick(counter)
-
     def _has_most(self, begun: int) -> bool:
         board, count = EvenServer.board(), len(self.server_state.connections) + begun
-        if count > board.fewest_connections():
+        if count > board.fewest_connections() * MORE_OF + MORE:
             return True
         board.tell_connections(count + 1)
         return False
@@ -125,4 +132,5 @@ class EvenServer(uvicorn.Server):
 def use_even_server(board: Callable[[], Board]) -> None:
     """Makes BentoML's workers, which take what uvicorn has, listen in this way."""
     EvenServer.board = staticmethod(board)
+    BoundedConnection.tell_left = staticmethod(lambda count: board().tell_connections(count))
     uvicorn.Server = EvenServer  # type: ignore[misc]

@@ -107,7 +107,7 @@ class Mintage:
             raise SystemExit(f"mintage cannot start: {error}") from error
         gc.collect()
         gc.freeze()  # what has been imported stays: the collector need not look at it again and again,
-        gc.set_threshold(20_000, 10, 10)  # nor so often at what requests leave, which is hardly ever a cycle
+        gc.set_threshold(20_000, 10, 10)  # nor so often at what requests leave, which has no cycles
         self.background = [asyncio.create_task(_tell_alive())]
         if settings.reload_s:
             self.background.append(asyncio.create_task(Reloader(models).run(settings.reload_s)))

@@ -173,6 +173,36 @@ def test_an_expired_request_is_told_in_time_and_never_computed() -> None:
     assert in_loop(scenario).batches == [[255]]
 
 
+def test_a_request_that_comes_while_only_an_abandoned_one_is_computed_expires_in_time() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        abandoned = await held(batcher, engine)
+        abandoned.cancel()
+        await asyncio.sleep(0.05)
+        with pytest.raises(Expired, match="timeout_ms 30 was over"):
+            await batcher.submit(item(1), 0.03)
+        assert not engine.gate.is_set()
+
+    assert in_loop(scenario).batches == [[255]]
+
+
+def test_who_cannot_be_told_does_no_harm_to_others(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        def fail(outcome: Made | Exception) -> None:
+            raise RuntimeError("this one is deaf")
+
+        first = await held(batcher, engine)
+        batcher.enter(item(1), 10, fail)
+        neighbour = asyncio.create_task(batcher.submit(item(2), 10))
+        await asyncio.sleep(0.01)
+        engine.gate.set()
+        assert seeds(await first) == [255]
+        assert seeds(await neighbour) == [2]
+        assert seeds(await batcher.submit(item(3), 10)) == [3]
+        assert "this one is deaf" in caplog.text
+
+    assert in_loop(scenario).batches == [[255], [1, 2], [3]]
+
+
 def test_beyond_the_bound_requests_are_refused_with_a_time_to_come_again() -> None:
     async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
         first = await held(batcher, engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -35,6 +36,19 @@ def test_every_worker_sees_what_the_others_tell(two_workers: tuple[Board, Board]
     assert first.statuses()[1].pid == os.getpid()
     assert first.statuses()[1].version == 7
     assert first.models == ("fashion",)
+
+
+def test_the_fewest_connections_are_of_another_worker_that_answers(two_workers: tuple[Board, Board]) -> None:
+    first, second = two_workers
+    first.tell_connections(1)
+    second.tell_connections(5)
+    assert first.fewest_connections() == math.inf
+    second.beat()
+    second.tell_ready()
+    assert first.fewest_connections() == 5
+    assert second.fewest_connections() == math.inf
+    second.row[BEAT] -= HUNG_S
+    assert first.fewest_connections() == math.inf
 
 
 def test_numbers_are_summed_over_workers(two_workers: tuple[Board, Board]) -> None:

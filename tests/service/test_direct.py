@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import socket
+import struct
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+import uvloop
+from uvicorn.server import ServerState
 
+from service.connection import BoundedConnection
 from service.direct import MAX_HEADS, Direct
+from service.http import Receive, Scope, Send
 from service.models import Models
 from service.settings import Settings
 from tests.service.raw_client import Connection, connected
@@ -158,3 +167,44 @@ def test_a_head_with_anything_else_in_it_is_not_simple(
     assert is_simple(post({"label": 0}))
     assert not is_simple(post(" " * 5000))
     assert not is_simple(post({"label": 0}).replace(*change, 1))
+
+
+async def no_app(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("a simple request went the general way")
+
+
+def test_a_client_that_resets_its_connection_leaves_nothing_behind(models_folder: Path) -> None:
+    """No timer keeps what the connection had."""
+    models = Models(Settings(models=models_folder))
+    models.start()
+
+    class Simple(BoundedConnection):
+        direct = Direct(models, None)
+
+    async def main() -> None:
+        config = uvicorn.Config(no_app, log_config=None, lifespan="off")
+        config.load()
+        connections: list[weakref.ref[Simple]] = []
+
+        def make() -> Simple:
+            connection = Simple(config, state, {})
+            connections.append(weakref.ref(connection))
+            return connection
+
+        state = ServerState()
+        server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
+        async with server, connected(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+            for _ in range(3):
+                assert (await client.ask(post({"label": 0, "seed": 1}))).status == 200
+            client.writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            client.writer.write(post({"label": 0, "seed": 2, "timeout_ms": 500}))
+            client.writer.transport.abort()
+            while state.connections or connections[0]() is not None:
+                await asyncio.sleep(0.01)
+                gc.collect()
+        await models.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(main(), 20))

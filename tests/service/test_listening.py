@@ -1,4 +1,4 @@
-"""Laws of accepting: one connection a turn of the event loop, and no end of it where files run out."""
+"""Laws of accepting connections: shared out, some in each turn of the event loop, none lost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import resource
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def listen(
 ) -> None:
     async def main() -> None:
         connections: list[asyncio.BaseTransport] = []
-        listener = Listener(server, lambda: Accepted(connections), lambda begun: False)
+        listener = Listener(server, lambda: Accepted(connections), never)
         try:
             async with asyncio.timeout(10):  # and no turn of the loop before it begins
                 await scenario(listener, connections)
@@ -57,57 +58,64 @@ def listen(
     uvloop.run(main())
 
 
-def test_a_turn_of_the_event_loop_takes_one_connection() -> None:
-    async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
-        turns = 0
-        while len(connections) < 12:
-            assert len(connections) <= turns
-            await asyncio.sleep(0)
-            turns += 1
-
-    with clients(12) as (server, _):
-        listen(server, scenario)
+def never(begun: int) -> bool:
+    return False
 
 
-def test_who_has_most_leaves_connections_to_others_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_more_leaves_connections_to_others_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "YIELD_S", 0.05)
 
     async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
-        fewer: list[asyncio.BaseTransport] = []
-        fuller: list[asyncio.BaseTransport] = []
         listener.close()
-        full = Listener(server, lambda: Accepted(fuller), lambda begun: True)
-        await asyncio.sleep(0.02)
-        assert not fuller
-        other = Listener(server, lambda: Accepted(fewer), lambda begun: len(fewer) + begun >= 5)
-        await asyncio.sleep(0.02)
-        assert (len(fewer), len(fuller)) == (5, 0)
-        other.close()
-        while len(fuller) < 1:
-            await asyncio.sleep(0.001)
-        full.close()
-        for connection in fewer + fuller:
+        fewer: list[asyncio.BaseTransport] = []
+        with server.dup() as shared, server.dup() as also_shared:
+            fuller = Listener(shared, lambda: Accepted(connections), lambda begun: True)
+            other = Listener(also_shared, lambda: Accepted(fewer), lambda begun: len(fewer) + begun >= 5)
+            await asyncio.sleep(0.02)
+            assert (len(fewer), len(connections)) == (5, 0)
+            other.close()
+            while not connections:
+                await asyncio.sleep(0.001)
+            fuller.close()
+        for connection in fewer:
             connection.close()
 
     with clients(6) as (server, _):
         listen(server, scenario)
 
 
-def test_a_closed_listener_leaves_connections_to_others() -> None:
+def test_a_burst_does_not_keep_the_event_loop_from_its_work() -> None:
+    async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
+        turns = 0
+        while len(connections) < 3 * listening.AT_ONCE:
+            assert len(connections) <= turns * listening.AT_ONCE
+            await asyncio.sleep(0)
+            turns += 1
+
+    with clients(3 * listening.AT_ONCE) as (server, _):
+        listen(server, scenario)
+
+
+def test_a_closed_listener_takes_nothing() -> None:
     async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
         listener.close()
-        for _ in range(20):
-            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
         assert not connections
-        other: list[asyncio.BaseTransport] = []
-        second = Listener(server, lambda: Accepted(other), lambda begun: False)
-        while len(other) < 3:
-            await asyncio.sleep(0.001)
-        second.close()
-        for connection in other:
-            connection.close()
 
     with clients(3) as (server, _):
+        listen(server, scenario)
+
+
+def test_a_unix_socket_is_listened_to_as_well(tmp_path: Path) -> None:
+    async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
+        while not connections:
+            await asyncio.sleep(0.001)
+
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(path)
+        server.listen()
+        client.connect(path)
         listen(server, scenario)
 
 
