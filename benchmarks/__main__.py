@@ -97,8 +97,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _add_peers(one)
     one.add_argument("--workers", type=_positive, help="of our service (default: its own default)")
     one.add_argument(
-        "--variants", nargs="+", choices=get_args(Encoder), default=["encoder", "shipped"],
-        help="of peers: with our engine and encoder, our encoder, neither (default: encoder shipped)",
+        "--variants", nargs="+", choices=get_args(Encoder), default=list(get_args(Encoder)),
+        help="of peers: with our engine and encoder, our encoder, neither (default: all three)",
     )  # fmt: skip
     _add_amounts(one, repeats=5, seconds=8)
     one.add_argument("--write", action="store_true", help="put the tables and a plot into docs")
