@@ -126,7 +126,7 @@ def _wait(title: str, loops: list[Json]) -> tuple[str, ...]:
 def _percentiles(loops: list[Json]) -> tuple[str, str]:
     """p50 and p99 in ms of all visits' answers together, with their intervals; a dash of too few."""
     whole = Histogram.merged([loop["latency"] for loop in loops])
-    p50, p99 = (percentile(one and asdict(one)) for one in map(whole.percentile, (0.5, 0.99)))
+    p50, p99 = (percentile(asdict(one) if one else None) for one in map(whole.percentile, (0.5, 0.99)))
     return p50, p99
 
 

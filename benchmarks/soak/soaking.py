@@ -66,7 +66,6 @@ def soak(
         whole = Histogram()
         psutil.cpu_percent()  # from here on: its first answer is 0
         for number in range(1, minutes + 1):
-            session.random_seed = RANDOM_SEED + number
             seen = session.open(rate, minute_s, f"minute {number} of {minutes}")
             whole = Histogram.merged([whole.encode(), seen.latency.encode()])
             result["minutes"].append(_minute(seen, Weight.of(process)))

@@ -58,6 +58,7 @@ def comparison() -> Json:
         "manifest": {
             "settings": {"repeats": 3, "seconds": 1, "encoders": ["ours", "shipped"]},
             "hardware": {"cores": 2, "processor": "a processor"},
+            "generator": {"id": "fashion@1"},
         },
         "tuned": TUNED,
         "visits": {
@@ -176,6 +177,17 @@ def test_an_order_that_turned_round_is_told() -> None:
     turned = [(one.server, other.server) for one, other in agreement.reversals(pairs)]
     assert turned == [("fastapi, ours", "mosec, ours")] * 3
     assert "fastapi, ours and mosec, ours at 64" in agreement.table(pairs).note
+
+
+def test_runs_of_other_settings_are_refused_and_servers_of_one_run_are_told() -> None:
+    other = copy.deepcopy(comparison())
+    assert agreement.alone(comparison(), other) == []
+    del other["visits"]["mosec, ours"]
+    assert agreement.alone(comparison(), other) == ["mosec, ours"]
+    other["manifest"]["generator"]["id"] = "fashion@2"
+    other["manifest"]["settings"]["seconds"] = 8
+    with pytest.raises(ResultError, match="differ in model, seconds:"):
+        agreement.pairs(comparison(), other)
 
 
 def test_results_with_nothing_in_common_are_refused() -> None:
