@@ -28,35 +28,43 @@ from pathlib import Path
 from types import FrameType
 from typing import get_args
 
-from benchmarks import agreement, choices, comparison, document, parts, results, serving, tuning
-from benchmarks.answers import WrongAnswer
-from benchmarks.document import tell
-from benchmarks.engine import command as engine
-from benchmarks.guard import command as guard
-from benchmarks.guard.counting import CountingFailed
-from benchmarks.load import command as load
-from benchmarks.machine import manifest
-from benchmarks.mlperf import command as mlperf
-from benchmarks.options import positive as _positive
-from benchmarks.overload import LoadFailed
-from benchmarks.peers.environments import InstallError, install
-from benchmarks.peers.settings import Encoder
-from benchmarks.raw import raw_images_per_s
-from benchmarks.reference import NoReference, reference_generator
-from benchmarks.servers import ServerError
-from benchmarks.soak import command as soak
-from benchmarks.standings import tuned_table
-from benchmarks.tables import show
-from benchmarks.wrk import WrkError
-from generator import Generator
-from generator.artifact import Artifact, ArtifactError
-from generator.engines import EngineError
-from generator.terminal import tell_error
+try:
+    from benchmarks import agreement, choices, comparison, document, parts, results, serving, tuning
+    from benchmarks.answers import WrongAnswer
+    from benchmarks.document import tell
+    from benchmarks.engine import command as engine
+    from benchmarks.guard import command as guard
+    from benchmarks.guard.counting import CountingFailed
+    from benchmarks.load import command as load
+    from benchmarks.load.fleet import FleetError
+    from benchmarks.load.mix import MixError
+    from benchmarks.load.session import NothingAnswered
+    from benchmarks.load.target import TargetError
+    from benchmarks.machine import manifest
+    from benchmarks.mlperf import command as mlperf
+    from benchmarks.options import positive as _positive
+    from benchmarks.overload import LoadFailed
+    from benchmarks.peers.environments import InstallError, install
+    from benchmarks.peers.settings import Encoder
+    from benchmarks.raw import raw_images_per_s
+    from benchmarks.reference import NoReference, reference_generator
+    from benchmarks.servers import ServerError
+    from benchmarks.soak import command as soak
+    from benchmarks.standings import tuned_table
+    from benchmarks.tables import show
+    from benchmarks.wrk import WrkError
+    from generator import Generator
+    from generator.artifact import Artifact, ArtifactError
+    from generator.engines import EngineError
+    from generator.terminal import tell_error
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: the benchmarks need the extra bench, pip install -e '.[cpu,bench]'")
 
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 ERRORS = (
-    ArtifactError, CountingFailed, EngineError, InstallError, LoadFailed, NoReference, OSError, ServerError,
-    WrkError, WrongAnswer, results.ResultError, subprocess.CalledProcessError,
+    ArtifactError, CountingFailed, EngineError, FleetError, InstallError, LoadFailed, MixError, NoReference,
+    NothingAnswered, OSError, ServerError, TargetError, WrkError, WrongAnswer, results.ResultError,
+    subprocess.CalledProcessError,
 )  # fmt: skip
 
 
@@ -97,8 +105,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _add_peers(one)
     one.add_argument("--workers", type=_positive, help="of our service (default: its own default)")
     one.add_argument(
-        "--variants", nargs="+", choices=get_args(Encoder), default=["encoder", "shipped"],
-        help="of peers: with our engine and encoder, our encoder, neither (default: encoder shipped)",
+        "--variants", nargs="+", choices=get_args(Encoder), default=list(get_args(Encoder)),
+        help="of peers: with our engine and encoder, our encoder, neither (default: all three)",
     )  # fmt: skip
     _add_amounts(one, repeats=5, seconds=8)
     one.add_argument("--write", action="store_true", help="put the tables and a plot into docs")
@@ -184,8 +192,11 @@ def _peers(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    pairs = agreement.pairs(results.read(options.first), results.read(options.second))
+    first, second = results.read(options.first), results.read(options.second)
+    pairs = agreement.pairs(first, second)
     show([agreement.table(pairs)])
+    if alone := agreement.alone(first, second):
+        tell(f"in one of the two runs only: {'; '.join(alone)}")
     return int(not agreement.holds(pairs))
 
 

@@ -17,6 +17,7 @@ from benchmarks.results import Json, ResultError
 from benchmarks.tables import Table
 
 MOVED = "moved"
+ALIKE = ("model", "seconds", "variants")  # what two runs must have in common
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,12 @@ class Pair:
 
 
 def pairs(first: Json, second: Json) -> list[Pair]:
-    """The servers that both runs have measured, in the first one's order. Raises ResultError for none."""
+    """The servers that both runs have measured, in the first one's order.
+
+    Raises ResultError for none, and for runs that measured different things.
+    """
+    if different := [name for name in ALIKE if _about(first)[name] != _about(second)[name]]:
+        raise ResultError(f"the two runs differ in {', '.join(different)}: they cannot agree")
     if NAME not in complete(first) or NAME not in complete(second):
         raise ResultError(f"{NAME} is not in both results")
     found = [
@@ -46,6 +52,18 @@ def pairs(first: Json, second: Json) -> list[Pair]:
     if not found:
         raise ResultError("the two results have no server in common")
     return found
+
+
+def _about(result: Json) -> Json:
+    manifest = result["manifest"]
+    settings = manifest["settings"]
+    named = (manifest["generator"]["id"], settings["seconds"], sorted(settings["encoders"]))
+    return dict(zip(ALIKE, named, strict=True))
+
+
+def alone(first: Json, second: Json) -> list[str]:
+    """The servers that only one of the runs has measured."""
+    return sorted({*complete(first)} ^ {*complete(second)})
 
 
 def reversals(found: list[Pair]) -> Iterator[tuple[Pair, Pair]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.answers import WrongAnswer
 from benchmarks.machine import manifest
-from benchmarks.measuring import Loads, Offers, Visit, visit
+from benchmarks.measuring import Loads, Visit, visit
 from benchmarks.mintage import NAME, mintage
 from benchmarks.offered import Offered
 from benchmarks.peers.catalogue import Peer
@@ -26,7 +26,6 @@ AGAIN = f"{NAME} again"  # the A/A control
 CONNECTIONS = (1, 16, 64)
 PEAK = 64  # connections at which a server's capacity is taken
 OWN_HALF = "half of its own capacity"  # what is offered in an open loop
-BEST_HALF = "half of the best peer's capacity"  # and to ours again, too
 
 Tell = Callable[[str], None]
 
@@ -71,7 +70,7 @@ def compare(
     workers: int | None,
     tell: Tell,
 ) -> Json:
-    """Visits every server `repeats` times, A B C A B C; the result, which is in `file` all the time.
+    """Visits every server once a round, in `repeats` rounds; the result, which is in `file` all the time.
 
     A server that fails once is left out from then on, and the result says so. Raises ResultError, and
     ServerError for a peer that is not installed.
@@ -86,13 +85,11 @@ def compare(
         "failed": {},
     }
     for repeat in range(repeats):
-        for entry in contenders:
+        for entry in turn(contenders, repeat, repeats):
             if entry.name in result["failed"]:
                 continue
             try:
-                seen = visit(
-                    entry.server, generator, CONNECTIONS, seconds, offers=_offers(result, entry.name)
-                )
+                seen = visit(entry.server, generator, CONNECTIONS, seconds, offers=_own_half)
             except (ServerError, WrkError, WrongAnswer) as error:
                 result["failed"][entry.name] = str(error)
                 tell(f"{repeat + 1}/{repeats}  {entry.name}  failed: {error}")
@@ -103,17 +100,20 @@ def compare(
     return result
 
 
-def _offers(result: Json, name: str) -> Offers:
-    """What a server is offered in an open loop; ours again, which comes last, also what the best peer was."""
+def turn(contenders: Sequence[Entry], repeat: int, repeats: int) -> list[Entry]:
+    """The order of a round: each round begins further on, so that drift favours nobody.
 
-    def offers(loads: Loads) -> Mapping[str, float]:
-        rates = {OWN_HALF: loads[PEAK].requests_per_s / 2}
-        last = [rates_of(result, peer, PEAK)[-1] for peer in complete(result) if is_peer(peer)]
-        if name == AGAIN and last:
-            rates[BEST_HALF] = max(last) / 2
-        return rates
+    Ours again, the last contender, comes half a round from ours: next to it, the noise would look smaller.
+    """
+    *circle, again = contenders
+    circle.insert(len(circle) // 2, again)
+    start = repeat * max(1, len(circle) // repeats) % len(circle)
+    return circle[start:] + circle[:start]
 
-    return offers
+
+def _own_half(loads: Loads) -> Mapping[str, float]:
+    """What a server is offered in an open loop."""
+    return {OWN_HALF: loads[PEAK].requests_per_s / 2}
 
 
 def _brief(seen: Visit) -> str:
@@ -123,7 +123,7 @@ def _brief(seen: Visit) -> str:
 
 
 def _brief_wait(offered: Offered) -> str:
-    p99 = "none" if offered.p99_ms is None else f"{offered.p99_ms:.1f} ms"
+    p99 = "of too few answers" if offered.p99_ms is None else f"{offered.p99_ms:.1f} ms"
     return f"p99 {p99} at {offered.rate_per_s:,.0f}/s{'' if offered.valid else ' INVALID: the client lagged'}"
 
 
@@ -160,8 +160,9 @@ def complete(result: Json) -> list[str]:
 
 def against(result: Json, name: str, connections: int) -> Spread:
     """Our requests a second divided by another's, visit by visit; in a run that was broken off, so far."""
-    theirs = rates_of(result, name, connections)
-    return ratio(rates_of(result, NAME, connections)[: len(theirs)], theirs)
+    ours, theirs = rates_of(result, NAME, connections), rates_of(result, name, connections)
+    both = min(len(ours), len(theirs))
+    return ratio(ours[:both], theirs[:both])
 
 
 def best_peer(result: Json, encoder: Encoder, connections: int) -> str | None:

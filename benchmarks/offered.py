@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import uvloop
 
 from benchmarks.load.client import LoadClient
-from benchmarks.load.outcome import Outcome
+from benchmarks.load.histogram import Histogram
+from benchmarks.load.outcome import OK, Outcome
 from benchmarks.load.requests import ImageRequests
 from benchmarks.load.schedule import poisson
 from benchmarks.servers import Running
@@ -27,10 +28,15 @@ class Offered:
     rate_per_s: float
     requests: int
     answered: int  # with status 200
-    p50_ms: float | None  # of those, from due to answered; None of none
-    p99_ms: float | None
+    latency: str  # Histogram.encode of those, from due to answered
     lag_p99_ms: float | None  # from due to sent, the client's own delay; None when some were never sent
     valid: bool  # the client was in time
+
+    @property
+    def p99_ms(self) -> float | None:
+        """None of too few answers."""
+        found = Histogram.merged([self.latency]).percentile(0.99)
+        return found.ms if found else None
 
     @classmethod
     def of(cls, outcome: Outcome, rate_per_s: float, seconds: float) -> Offered:
@@ -39,8 +45,7 @@ class Offered:
             rate_per_s=rate_per_s,
             requests=report["requests"],
             answered=report["statuses"].get("200", 0),
-            p50_ms=report["latency"]["p50_ms"],
-            p99_ms=report["latency"]["p99_ms"],
+            latency=Histogram.of(outcome.latency_ms[outcome.status == OK]).encode(),
             lag_p99_ms=report["lag"]["p99_ms"],
             valid=report["valid"],
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks import choices
-from benchmarks.comparison import encoders_of
 from benchmarks.engine import report as engine
 from benchmarks.guard import report as guard
 from benchmarks.mintage import NAME
@@ -84,6 +83,7 @@ KINDS: tuple[tuple[str, str, Callable[[Json], list[Table]]], ...] = (
     ("engines", "engine", engine.tables),
     ("runs", "mlperf", mlperf.tables),
     ("minutes", "soak", soak.tables),
+    ("visits", "peers", peers_tables),
 )
 
 
@@ -92,9 +92,6 @@ def tables_of(result: Json) -> tuple[str, list[Table]]:
     for field, kind, tables in KINDS:
         if field in result:
             return kind, tables(result)
-    if "visits" in result:
-        kind = "peers" if "shipped" in encoders_of(result) else "peers with our engine"
-        return kind, peers_tables(result)
     if "variants" in result:
         return "choices", choices_tables(result)
     if "parts" in result:

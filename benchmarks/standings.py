@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import asdict
 
 from benchmarks.comparison import (
     AGAIN,
-    BEST_HALF,
     CONNECTIONS,
     OWN_HALF,
     PEAK,
@@ -18,6 +17,8 @@ from benchmarks.comparison import (
     offered,
     rates_of,
 )  # fmt: skip
+from benchmarks.load.histogram import Histogram
+from benchmarks.load.words import percentile
 from benchmarks.mintage import NAME
 from benchmarks.repeats import Spread
 from benchmarks.results import Json, ResultError
@@ -30,13 +31,15 @@ COUNTS = ("1 connection", *(str(count) for count in CONNECTIONS[1:]))
 def peers_tables(result: Json) -> list[Table]:
     """The standings, the ratios with their ranges, the open loops, the peers' settings, the failures.
 
-    Raises ResultError for a result without open loops, as they were at first.
+    Raises ResultError for a result without histograms of open loops, as they were at first.
     """
-    if "tuned" not in result:
-        raise ResultError("this comparison has no open loops: run it again, python -m benchmarks peers")
     names = complete(result)
     if NAME not in names:
         return [_failures(result)]
+    if not all("latency" in loop for name in names for loop in offered(result, name, OWN_HALF)):
+        raise ResultError(
+            "this comparison has no histograms of its open loops: run it again, python -m benchmarks peers"
+        )
     tables = [_standings(result, names), _ratios(result, names), _waits(result, names)]
     tables += [tuned_table(result["tuned"])] if result["tuned"] else []
     return [*tables, _failures(result)] if result["failed"] else tables
@@ -47,8 +50,7 @@ def _standings(result: Json, names: list[str]) -> Table:
     for name in names:
         rates = [_median(rates_of(result, name, count)) for count in CONNECTIONS]
         ratio = "" if name == NAME else f"{against(result, name, PEAK).median:.2f}"
-        loops = offered(result, name, OWN_HALF)
-        waits = " / ".join(_median([loop[field] for loop in loops]) for field in ("p50_ms", "p99_ms"))
+        waits = " / ".join(cell.split(" ")[0] for cell in _percentiles(offered(result, name, OWN_HALF)))
         rows.append((name, *rates, ratio, waits, _median(of_visits(result, name, "ready_s"))))
     columns = ("server", *COUNTS, f"{NAME} / server", "p50 / p99 at half load, ms", "start, s")
     return Table("Requests a second", columns, rows, _ours(names), _standings_note(result))
@@ -98,17 +100,16 @@ def _ratios(result: Json, names: list[str]) -> Table:
 
 
 def _waits(result: Json, names: list[str]) -> Table:
-    """What one waits in an open loop; ours again has a second row, at the best peer's rate."""
+    """What one waits in an open loop."""
     rows = [_wait(name, offered(result, name, OWN_HALF)) for name in names]
-    if AGAIN in names and (beside := offered(result, AGAIN, BEST_HALF)):
-        rows.append(_wait(f"{AGAIN}, at the best peer's half", beside))
     return Table(
         f"Latency at {OWN_HALF}",
         ("server", "offered, requests/s", "p50, ms", "p99, ms", "not answered"),
         rows,
         _ours(names),
         f"An open loop: Poisson arrivals at half of what the server answered at {PEAK} connections on that "
-        "visit. Latency counts from when a request was due; median and range of the visits' percentiles. "
+        "visit. Latency counts from when a request was due; percentiles are of the visits' merged histogram, "
+        "with their 99 % interval, and a dash stands for too few answers. "
         "Each has a rate of its own: who answers more is asked more. INVALID: on some visit the client sent "
         "more than one request in a hundred over 10 ms late.",
     )
@@ -116,19 +117,21 @@ def _waits(result: Json, names: list[str]) -> Table:
 
 def _wait(title: str, loops: list[Json]) -> tuple[str, ...]:
     valid = all(loop["valid"] for loop in loops)
-    rate, p50, p99 = (_range([loop[field] for loop in loops]) for field in ("rate_per_s", "p50_ms", "p99_ms"))
+    rate = figure(Spread.of([loop["rate_per_s"] for loop in loops]))
+    p50, p99 = _percentiles(loops)
     asked, answered = (sum(loop[field] for loop in loops) for field in ("requests", "answered"))
     return title if valid else f"{title} (INVALID)", rate, p50, p99, f"{asked - answered:,} of {asked:,}"
 
 
-def _range(values: Sequence[float | None]) -> str:
-    """The median and range of repeats; `none` where one had no value."""
-    known = [value for value in values if value is not None]
-    return figure(Spread.of(known)) if len(known) == len(values) else "none"
+def _percentiles(loops: list[Json]) -> tuple[str, str]:
+    """p50 and p99 in ms of all visits' answers together, with their intervals; a dash of too few."""
+    whole = Histogram.merged([loop["latency"] for loop in loops])
+    p50, p99 = (percentile(asdict(one) if one else None) for one in map(whole.percentile, (0.5, 0.99)))
+    return p50, p99
 
 
-def _median(values: Sequence[float | None]) -> str:
-    return _range(values).split(" ")[0]
+def _median(values: list[float]) -> str:
+    return figure(Spread.of(values)).split(" ")[0]
 
 
 def tuned_table(found: Json) -> Table:
@@ -141,7 +144,8 @@ def tuned_table(found: Json) -> Table:
         )
         for peer, search in found.items()
     ]
-    return Table("How each peer was run", ("peer", "ways tried", "with our engine", "with its own"), rows)
+    columns = ("with our engine (ours)", "with onnxruntime as it comes (encoder and shipped)")
+    return Table("How each peer was run", ("peer", "ways tried", *columns), rows)
 
 
 def _settings(best: Json) -> str:

@@ -61,8 +61,15 @@ def _sweep(result: Json, subject: Subject, batches: Json) -> Table:
     return Table(f"Batches: {subject.name}", columns, rows, note=note)
 
 
+def is_on_cpu(result: Json, subject: Subject) -> bool:
+    rows = (row for row in result["engines"] if subject_of(row) == subject)
+    return all(row.get("is_on_cpu", True) for row in rows)  # results of before have CPUs alone
+
+
 def _of_limit(result: Json, subject: Subject, at: Json) -> tuple[str, str]:
-    """GFLOP/s reached, and their share of the matrix products' in the same repeat."""
+    """GFLOP/s reached, and their share of the matrix products' in the same repeat; none off the CPU."""
     gflop = [rate * result["flop_per_image"] / 1e9 for rate in at["images_per_s"]]
+    if not is_on_cpu(result, subject):
+        return f"{Spread.of(gflop).median:.1f}", ""
     limit = result["gemm_gflop_per_s"][str(subject.cores)]
     return f"{Spread.of(gflop).median:.1f}", f"{ratio(gflop, limit).median:.0%}"

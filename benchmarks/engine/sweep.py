@@ -75,6 +75,10 @@ def threads_of(cores: int) -> list[int]:
     return sorted({1 << power for power in range(cores.bit_length())} - {0} | {cores})
 
 
+def runs_on_cpu(engine: str, key: str) -> bool:
+    return engine == PLAIN or "-cpu" in key
+
+
 def subjects(model: Path, cores: int) -> tuple[list[Subject], dict[str, str]]:
     """What can be measured here, and of what cannot the reason."""
     found: list[Subject] = []
@@ -82,12 +86,12 @@ def subjects(model: Path, cores: int) -> tuple[list[Subject], dict[str, str]]:
     for engine in offered():
         try:
             with children(Subject(engine, 1), model) as (child,):
-                runs_on_cpu = engine == PLAIN or "-cpu" in child.key
+                is_on_cpu = runs_on_cpu(engine, child.key)
         except EngineError as error:
             missing[engine] = str(error)
             continue
-        found += [Subject(engine, threads) for threads in (threads_of(cores) if runs_on_cpu else [1])]
-        if runs_on_cpu and cores > 1 and engine != PLAIN:
+        found += [Subject(engine, threads) for threads in (threads_of(cores) if is_on_cpu else [1])]
+        if is_on_cpu and cores > 1 and engine != PLAIN:
             found.append(Subject(engine, 1, processes=cores))
     return found, missing
 
@@ -106,6 +110,7 @@ def sweep(
     times: dict[tuple[Subject, int], list[float]] = {}
     with ExitStack() as stack:
         running = {one: stack.enter_context(children(one, model)) for one in [*limits, *subjects]}
+        on_cpu = {one: runs_on_cpu(one.engine, running[one][0].key) for one in subjects}
         for repeat in range(repeats):
             tell(f"repeat {repeat + 1} of {repeats}")
             for batch in [0, *batches]:  # 0: the matrix products
@@ -120,6 +125,7 @@ def sweep(
         "engines": [
             {
                 **asdict(subject),
+                "is_on_cpu": on_cpu[subject],
                 "batches": {
                     str(batch): {
                         "images_per_s": [rate * batch for rate in rates[subject, batch]],

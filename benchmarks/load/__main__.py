@@ -12,7 +12,7 @@ import sys
 import uvloop
 
 from benchmarks.load.client import LoadClient
-from benchmarks.load.outcome import Outcome
+from benchmarks.load.outcome import NOTHING_DUE, Outcome
 from benchmarks.load.priority import prompt
 from benchmarks.load.requests import ImageRequests
 from benchmarks.load.schedule import poisson
@@ -35,6 +35,8 @@ def main(arguments: list[str]) -> int:
         parser.error("give --rate (open loop) or --count (closed loop)")
     with prompt():
         outcome = uvloop.run(_load(options))
+    if not len(outcome.due):
+        parser.error(NOTHING_DUE)
     seconds = options.seconds if options.rate else float(outcome.done.max())
     print(json.dumps(outcome.report(seconds, options.timeout_ms)))
     return 0

@@ -25,7 +25,13 @@ from benchmarks.load.outcome import Outcome
 FIRST_CONNECTIONS, MOST_FIRST = 64, 4096  # opened before the clock starts: opening one takes long,
 AHEAD_S = 0.5  # so there are as many as requests come in this time
 TOGETHER = 128  # opened at a time: a server's backlog is no larger everywhere
+SCATTER = 2_654_435_769  # 2^32 over the golden ratio: its multiples are spread evenly modulo 2^32
 SPARE_FILES = 64  # file descriptors that this process needs for other things
+
+
+def is_kept(number: int, one_of: int) -> bool:
+    """Is this one of the answers to keep? In no step with what goes round in the requests; 0 is none."""
+    return one_of > 0 and (number * SCATTER % 2**32) * one_of < 2**32
 
 
 class LoadClient:
@@ -41,7 +47,7 @@ class LoadClient:
         ledger: Ledger | None = None,
         keep_every: int = 0,
     ) -> None:
-        """`request` gives the bytes of each number; every `keep_every`th answer is kept whole, 0 is none.
+        """`request` gives the bytes of each number; one of `keep_every` answers is kept whole, 0 is none.
 
         A `ledger` that another process sees has a place for each request; None is one of its own.
         """
@@ -139,8 +145,7 @@ class LoadClient:
 
     def _send_on(self, connection: Connection, number: int) -> None:
         self._sent[number] = perf_counter()
-        keep = self._keep_every > 0 and number % self._keep_every == 0
-        connection.send(number, self._request(number), keep)
+        connection.send(number, self._request(number), is_kept(number, self._keep_every))
 
     async def _open(self, count: int) -> None:
         for start in range(0, count, TOGETHER):

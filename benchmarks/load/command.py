@@ -169,7 +169,8 @@ def _loads(session: Session, options: argparse.Namespace, connections: int) -> J
     ]  # fmt: skip
     last = found or tries[-1]
     about_search = {"bound_ms": options.p99_ms, "found_per_s": found and found.rate_per_s, "tries": tried}
-    return {"mode": "find-rate", **about_peak, **about_search, "loads": [last.to_json()]}
+    limited = {"limited_by_client": search.limited_by_client(tries, found, options.p99_ms)}
+    return {"mode": "find-rate", **about_peak, **about_search, **limited, "loads": [last.to_json()]}
 
 
 def _without_key(command: list[str], key: str) -> list[str]:
@@ -181,4 +182,4 @@ def _finish(result: Json, folder: Path, console: Console) -> int:
     for text in verdict(result):
         console.print(text, markup=False, soft_wrap=True)
     print(folder / "report.html")
-    return 0 if result["valid"] else INVALID
+    return 0 if result["valid"] and not result.get("limited_by_client") else INVALID

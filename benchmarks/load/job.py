@@ -29,7 +29,7 @@ class Job:
     due: Times | None  # seconds from the start; None is a closed loop
     seconds: float  # of a closed loop
     connections: int  # at most; of a closed loop, exactly
-    keep_every: int  # the answer to each so-manieth request is kept
+    keep_every: int  # one of so many answers is kept, by their requests' numbers
 
     def run(self, start: Callable[[], float]) -> Done:
         """Loads the target; `start` is called when connections are open, and tells when to begin."""
@@ -61,6 +61,15 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """An answer that was kept."""
+
+    number: int  # of its request
+    raw: bytes
+    is_whole: bool  # else the head alone
+
+
+@dataclass(frozen=True)
 class Failed:
     """In place of Done: why there is none."""
 
@@ -75,14 +84,18 @@ class Done:
     connections: int  # at once, at most
     cpu_s: float
     priority: str  # of the process
-    kept: list[tuple[int, bytes]]  # number and answer
+    kept: list[Kept]
     latency: str  # Histogram.encode, of answers with status 200
     lag: str  # the same, of all requests
 
 
-def _bounded(kept: tuple[tuple[int, bytes], ...]) -> list[tuple[int, bytes]]:
+def _bounded(kept: tuple[tuple[int, bytes], ...]) -> list[Kept]:
     left, bounded = KEPT_BYTES, []
     for number, answer in kept:
         left -= len(answer)
-        bounded.append((number, answer if left > 0 else answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"))
+        bounded.append(Kept(number, answer, True) if left > 0 else Kept(number, _head(answer), False))
     return bounded
+
+
+def _head(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"

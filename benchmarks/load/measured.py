@@ -148,10 +148,10 @@ def _outcome(report: Report) -> Outcome:
 def _samples(reports: Sequence[Report], parts: Sequence[Outcome]) -> np.ndarray:
     rows = []
     for report, part in zip(reports, parts, strict=True):
-        for number, raw in report.done.kept:
-            answer = Answer.parse(raw)
+        for kept in report.done.kept:
+            answer = Answer.parse(kept.raw)
             if answer.status == OK and (stages := answer.stages_ms) and answer.batch:
-                rows.append((part.latency_ms[number], *stages, answer.batch))
+                rows.append((part.latency_ms[kept.number], *stages, answer.batch))
     return np.array(rows, np.float64).reshape(-1, 2 + len(STAGES))
 
 

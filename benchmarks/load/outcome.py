@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.load.ledger import BROKEN, Statuses, Times
 
 OK = 200
+NOTHING_DUE = "no request was due: a higher rate or more seconds"
 MAX_LAG_MS = 10.0  # p99: a client that is later than this measures itself
 PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p99_ms": 99.0, "max_ms": 100.0}
 
@@ -51,8 +52,8 @@ class Outcome:
 
     @property
     def lagged(self) -> bool:
-        """Was the client too slow for its figures to mean anything?"""
-        return float(np.percentile(self.lag_ms, 99, method="higher")) > MAX_LAG_MS
+        """Was the client too slow for its figures to mean anything? Not where nothing was due."""
+        return len(self.due) > 0 and float(np.percentile(self.lag_ms, 99, method="higher")) > MAX_LAG_MS
 
     def goodput(self, seconds: float, timeout_ms: float, parts: int = 1) -> list[float]:
         """200 answers a second within the timeout, in each of the equal parts of the first `seconds`."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.answers import WrongAnswer, compare
 from benchmarks.load.answer import Answer
+from benchmarks.load.job import Kept
 from benchmarks.load.mix import Mix
 from benchmarks.load.outcome import OK
 from benchmarks.load.target import Model, TargetError
@@ -16,11 +18,11 @@ from generator.artifact import Artifact, ArtifactError
 MODELS = Path("models")  # where artifacts are looked for
 
 
-def check(kept: Sequence[tuple[int, bytes]], mix: Mix, generator: Generator, limit: int) -> int:
-    """Compares up to `limit` of the answers with status 200; how many. Raises WrongAnswer."""
-    answers = [(number, Answer.parse(raw)) for number, raw in kept]
-    whole = [(number, answer) for number, answer in answers if answer.status == OK and answer.body]
-    chosen = whole[:: max(1, -(-len(whole) // limit))]
+def check(kept: Sequence[Kept], mix: Mix, generator: Generator, limit: int) -> int:
+    """Compares up to `limit` of the whole answers with status 200, drawn; how many. Raises WrongAnswer."""
+    answers = [(one.number, Answer.parse(one.raw)) for one in kept if one.is_whole]
+    right = [(number, answer) for number, answer in answers if answer.status == OK]
+    chosen = random.sample(right, min(limit, len(right)))
     for number, answer in chosen:
         asked = mix.asked(number)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 NICENESS = -10
 
@@ -16,8 +16,7 @@ def prompt() -> Iterator[str]:
     Real-time scheduling, for root and who has CAP_SYS_NICE, sends within a fraction of a millisecond even
     where all cores are busy; a priority alone waits for the end of another's turn.
     """
-    with suppress(AttributeError, PermissionError):  # another system, or not allowed
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    if _is_real_time():
         try:
             yield "real-time"
         finally:
@@ -33,3 +32,12 @@ def prompt() -> Iterator[str]:
         yield f"niceness {NICENESS}"
     finally:
         os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+def _is_real_time() -> bool:
+    """Asks for real-time scheduling; False on another system, or where it is not allowed."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except (AttributeError, PermissionError):
+        return False
+    return True

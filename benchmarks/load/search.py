@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.load.measured import Measured
 
@@ -20,6 +20,13 @@ Seen = Callable[[Measured], None]
 def passes(measured: Measured, bound_ms: float) -> bool:
     """Is p99 within the bound, of all requests, in a run that can be believed?"""
     return measured.valid and measured.within(bound_ms) >= SHARE
+
+
+def limited_by_client(tries: Sequence[Measured], found: Measured | None, bound_ms: float) -> bool:
+    """Did the client lag in the lowest failing try above the rate that was found, so that it is the limit?"""
+    floor = (found.rate_per_s or 0.0) if found else 0.0
+    above = [one for one in tries if (one.rate_per_s or 0.0) > floor and not passes(one, bound_ms)]
+    return bool(above) and not min(above, key=lambda one: one.rate_per_s or 0.0).valid
 
 
 def sweep(load: Load, peak_per_s: float, seconds: float) -> Iterator[Measured]:

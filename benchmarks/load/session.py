@@ -14,7 +14,7 @@ from benchmarks.load.job import Job
 from benchmarks.load.ledger import Times
 from benchmarks.load.measured import Measured
 from benchmarks.load.mix import Mix
-from benchmarks.load.outcome import OK
+from benchmarks.load.outcome import NOTHING_DUE, OK
 from benchmarks.load.pixels import check
 from benchmarks.load.progress import Progress
 from benchmarks.load.schedule import even, poisson
@@ -23,7 +23,7 @@ from generator import Generator
 
 Arrivals = Literal["poisson", "constant"]
 
-KEEP_EVERY = 16  # requests of which one answer is kept, for its times and pixels
+KEEP_EVERY = 16  # requests of which about one answer is kept, for its times and pixels
 CHECKED = 256  # answers of a load that are compared, at most
 OPEN_CONNECTIONS = 8192  # of an open loop, at most
 CLOSED_AT_MOST_PER_S = 60_000  # requests of a process in a closed loop
@@ -41,9 +41,10 @@ class Session:
     mix: Mix
     generator: Generator | None  # makes the images that answers are compared with
     arrivals: Arrivals
-    random_seed: int  # of the arrivals
+    random_seed: int  # of the arrivals; each load has others, that come again with this seed
     progress: Progress
     sent: int = 0
+    _loads: int = 0  # so far
 
     def first_requests(self) -> float:
         """One request of each kind over a new connection; the ms of the very first.
@@ -69,6 +70,8 @@ class Session:
     def open(self, rate_per_s: float, seconds: float, name: str | None = None) -> Measured:
         """An open loop. Raises FleetError, NothingAnswered, WrongAnswer."""
         dues = [self._due(place, rate_per_s, seconds) for place in range(len(self.fleet))]
+        if not any(map(len, dues)):
+            raise NothingAnswered(NOTHING_DUE)
         jobs = [self._job(place, len(due), due, seconds, OPEN_CONNECTIONS) for place, due in enumerate(dues)]
         return self._run(name or f"{rate_per_s:,.0f}/s", jobs, rate_per_s, seconds)
 
@@ -84,7 +87,7 @@ class Session:
         rate = rate_per_s / len(self.fleet)
         if self.arrivals == "constant":
             return even(rate, seconds) + place / rate_per_s
-        return poisson(rate, seconds, self.random_seed + place)
+        return poisson(rate, seconds, self.random_seed + self._loads * len(self.fleet) + place)
 
     def _job(self, place: int, count: int, due: Times | None, seconds: float, connections: int) -> Job:
         part = self.mix.part(place, len(self.fleet), self.sent)
@@ -92,6 +95,7 @@ class Session:
         return Job(part, ledger, due, seconds, connections, KEEP_EVERY)
 
     def _run(self, name: str, jobs: list[Job], rate_per_s: float | None, seconds: float) -> Measured:
+        self._loads += 1
         self.progress.begin(name)
         reports = self.fleet.run(jobs, self.progress.look)
         self.sent += len(jobs) * max(report.done.requests for report in reports)

@@ -59,6 +59,11 @@ def verdict(result: Json) -> list[str]:
         bound = f"p99 of all requests within {result['bound_ms']:g} ms"
         found = result["found_per_s"]
         said.append(f"{found:,.0f} requests/s with {bound}." if found else f"No rate has {bound}.")
+        if result["limited_by_client"]:
+            said.append(
+                "INVALID: the search was limited by the client, which lagged at the next higher rate; the "
+                "service may answer more. Give it a machine of its own, or more --processes."
+            )
     elif result["mode"] == "sweep":
         most = max(result["loads"], key=lambda one: one["goodput_per_s"])
         said.append(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import document, results
 from benchmarks.machine import manifest
+from benchmarks.mlperf.report import went_wrong
 from benchmarks.mlperf.runs import SYSTEMS, Plan, measure
 from benchmarks.mlperf.trial import SCENARIOS
 from benchmarks.options import positive, seconds
@@ -25,7 +26,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Raises ArtifactError, EngineError, ResultError, ServerError."""
+    """The exit code: 1 for answers that failed or wrong pixels.
+
+    Raises ArtifactError, EngineError, ResultError, ServerError.
+    """
     file = results.new_file("mlperf")
     plan = Plan(options.full, options.seconds, options.latency_ms, options.target_qps)
     about = manifest(Artifact.open(options.model), full=plan.full, seconds=plan.at_least_s)
@@ -36,4 +40,4 @@ def run(options: argparse.Namespace) -> int:
         result["runs"].append(found)
         results.write(file, result)
     document.finish(result, file, options.write)
-    return 0
+    return int(any(map(went_wrong, result["runs"])))

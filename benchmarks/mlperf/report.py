@@ -26,15 +26,23 @@ def tables(result: Json) -> list[Table]:
     counts = "the official numbers of queries" if settings["full"] else "few queries: no official result"
     note = (
         f"MLPerf's LoadGen, at least {settings['seconds']:g} s a test, {counts}. VALID and INVALID are "
-        "LoadGen's words. Pixels of an accuracy run are compared with Generator.images. Over the service, "
-        "several samples are one request, of up to 64; the load generator has the same cores."
+        "LoadGen's words; with answers that failed, which it does not know of, a run is INVALID too. Pixels "
+        "of an accuracy run are compared with Generator.images. Over the service, several samples are one "
+        "request, of up to 64; the load generator has the same cores."
     )
     columns = ("system, scenario", "result", "p50 / p99, ms", "LoadGen says", "pixels that differ")
     return [Table("MLPerf's scenarios", columns, rows, note=note)]
 
 
+def went_wrong(run: Json) -> bool:
+    """An answer failed, or a pixel is wrong; LoadGen knows of neither."""
+    return bool(run["failed"] or run["accuracy"]["wrong"])
+
+
 def _verdict(run: Json) -> str:
-    words = "VALID" if run["valid"] else f"INVALID: {', '.join(run['why']) or 'see its log'}"
-    if run["errors"]:
-        words += f"; errors in its log: {run['errors']}"
-    return words + (f"; answers that failed: {run['failed']:,}" if run["failed"] else "")
+    """LoadGen's, but for failed answers: it counts them as answered."""
+    why = [f"answers that failed: {run['failed']:,}"] if run["failed"] else []
+    if not run["valid"]:
+        why += run["why"] or ["see its log"]
+    words = f"INVALID: {', '.join(why)}" if why else "VALID"
+    return words + (f"; errors in its log: {run['errors']}" if run["errors"] else "")

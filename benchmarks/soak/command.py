@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             results.write(file, result)
             progress.tell(_line(found))
     document.finish(result, file, options.write)
-    return int(not all(minute["valid"] for minute in result["minutes"]))
+    return int(any(minute["failed"] or not minute["valid"] for minute in result["minutes"]))
 
 
 def _line(found: results.Json) -> str:

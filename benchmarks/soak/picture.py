@@ -22,8 +22,7 @@ def draw(result: Json, file: Path) -> bool:
     with plots.figure(9, 6.4, rows=3) as (drawn, (latency, memory, files)):
         for field, colour, name in LATENCIES:
             _line(latency, minutes, field, colour)
-            last = next(minute[field] for minute in reversed(minutes) if minute[field] is not None)
-            latency.annotate(name, (len(minutes), last), (6, 0), textcoords="offset points", va="center")
+            _name(latency, minutes, field, name)
         latency.set_title(f"Latency at {result['rate_per_s']:,.0f} requests a second, ms")
         latency.set_yscale("log")
         latency.yaxis.set_major_formatter("{x:g}")
@@ -38,6 +37,13 @@ def draw(result: Json, file: Path) -> bool:
             axes.set_xlim(1, max(2, len(minutes)))
         plots.save(drawn, file)
     return True
+
+
+def _name(axes: Axes, minutes: list[Json], field: str, name: str) -> None:
+    """Behind the end of its line; none where no minute has the figure."""
+    known = [minute[field] for minute in minutes if minute[field] is not None]
+    if known:
+        axes.annotate(name, (len(minutes), known[-1]), (6, 0), textcoords="offset points", va="center")
 
 
 def _line(axes: Axes, minutes: list[Json], field: str, colour: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import psutil
@@ -24,8 +25,6 @@ PEAK_CONNECTIONS, PEAK_S = 64, 5.0
 WARM_UP_S = 3.0
 RANDOM_SEED = 20
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Weight:
@@ -37,10 +36,13 @@ class Weight:
 
     @classmethod
     def of(cls, server: Running) -> Weight:
-        processes = family(server.process.pid)
-        uss = sum(process.memory_full_info().uss for process in processes)
-        files = sum(process.num_fds() for process in processes)
-        return cls(uss / 2**20, files, sum(process.num_threads() for process in processes))
+        """Without those that end meanwhile, as a worker does that is replaced."""
+        uss = files = threads = 0
+        for process in family(server.process.pid):
+            with suppress(psutil.NoSuchProcess):
+                seen = process.memory_full_info().uss, process.num_fds(), process.num_threads()
+                uss, files, threads = uss + seen[0], files + seen[1], threads + seen[2]
+        return cls(uss / 2**20, files, threads)
 
 
 def soak(
@@ -62,8 +64,8 @@ def soak(
         result["rate_per_s"] = rate = share * result["peak_per_s"]
         result["before"] = asdict(Weight.of(process))
         whole = Histogram()
+        psutil.cpu_percent()  # from here on: its first answer is 0
         for number in range(1, minutes + 1):
-            session.random_seed = RANDOM_SEED + number
             seen = session.open(rate, minute_s, f"minute {number} of {minutes}")
             whole = Histogram.merged([whole.encode(), seen.latency.encode()])
             result["minutes"].append(_minute(seen, Weight.of(process)))

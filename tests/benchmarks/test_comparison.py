@@ -5,20 +5,26 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import agreement, peers_plot
-from benchmarks.comparison import AGAIN, BEST_HALF, OWN_HALF, against, best_peer, offered
+from benchmarks.comparison import AGAIN, OWN_HALF, Entry, against, best_peer, turn
+from benchmarks.load.histogram import Histogram
+from benchmarks.questions import ONE_PNG
 from benchmarks.repeats import Spread
 from benchmarks.results import Json, ResultError
+from benchmarks.servers import Server
 from benchmarks.standings import peers_tables
 
 
-def open_loop(rate_per_s: float, p99_ms: float | None = 8.0, valid: bool = True) -> Json:
-    answered = 0 if p99_ms is None else 90
+def open_loop(rate_per_s: float, answered: int = 900, slowest_ms: float = 8.0, valid: bool = True) -> Json:
+    """Nine of ten answers take 2 ms."""
+    times = np.full(answered, 2.0)
+    times[: answered // 10] = slowest_ms
+    latency = Histogram.of(times).encode()
     return {
-        "rate_per_s": rate_per_s, "requests": 100, "answered": answered,
-        "p50_ms": p99_ms and p99_ms / 4, "p99_ms": p99_ms, "valid": valid,
+        "rate_per_s": rate_per_s, "requests": 1000, "answered": answered, "latency": latency, "valid": valid,
     }  # fmt: skip
 
 
@@ -48,10 +54,11 @@ TUNED: Json = {
 
 def comparison() -> Json:
     """The machine got slower by half after the first visit; the true ratio to the fast peer is 2."""
-    result: Json = {
+    return {
         "manifest": {
             "settings": {"repeats": 3, "seconds": 1, "encoders": ["ours", "shipped"]},
             "hardware": {"cores": 2, "processor": "a processor"},
+            "generator": {"id": "fashion@1"},
         },
         "tuned": TUNED,
         "visits": {
@@ -63,9 +70,6 @@ def comparison() -> Json:
         },
         "failed": {"triton, shipped": "ended with 1\nlog"},
     }
-    for visit, rate in zip(result["visits"][AGAIN], (1000, 500, 500), strict=True):
-        visit["offered"][BEST_HALF] = open_loop(rate, p99_ms=4.0)
-    return result
 
 
 def changed(name: str, *rates: float) -> Json:
@@ -84,6 +88,7 @@ def test_the_best_peer_is_the_fastest_that_never_failed() -> None:
 
 def test_a_comparison_that_was_broken_off_has_the_ratios_so_far() -> None:
     assert against(changed("mosec, ours", 2000), "mosec, ours", 1) == Spread(2, 2, 2, 1)
+    assert against(changed("mintage", 4000), "mosec, ours", 1) == Spread(2, 2, 2, 1)
 
 
 def test_the_tables_of_a_comparison() -> None:
@@ -95,26 +100,43 @@ def test_the_tables_of_a_comparison() -> None:
     assert ratios.rows[1][3] == "2.00 (2.00-2.00) *"
     assert ratios.rows[2][3].strip() == "1.00 (1.00-1.05)"
     assert waits.rows[0][1:4] == ("1,000 (1,000-2,000)", "2.00 (2.00-2.00)", "8.00 (8.00-8.00)")
-    assert waits.rows[0][4] == "30 of 300"
-    assert waits.rows[-1][0] == f"{AGAIN}, at the best peer's half"
-    assert waits.rows[-1][1] == "500 (500-1,000)"
+    assert waits.rows[0][4] == "300 of 3,000"
+    assert [row[0] for row in waits.rows] == [row[0] for row in rates.rows]
     assert tuned.rows == [("fastapi", "8", "workers 2", "workers 1")]
     assert failed.rows == [("triton, shipped", "ended with 1")]
 
 
-def test_an_open_loop_whose_client_lagged_is_marked_and_one_without_answers_has_no_latency() -> None:
+def test_percentiles_of_open_loops_are_those_of_all_visits_together() -> None:
     result = comparison()
-    result["visits"]["mosec, ours"][1]["offered"][OWN_HALF] = open_loop(500, p99_ms=None, valid=False)
+    for visit in result["visits"]["mosec, ours"][1:]:  # 90 of 2,700 answers are slow: p99, though not p50
+        visit["offered"][OWN_HALF] = open_loop(500, slowest_ms=2.0)
+    waits = peers_tables(result)[2]
+    assert waits.rows[2][2:4] == ("2.00 (2.00-2.00)", "8.00 (8.00-8.00)")
+
+
+def test_an_open_loop_whose_client_lagged_is_marked_and_too_few_answers_have_no_latency() -> None:
+    result = comparison()
+    for visit in result["visits"]["mosec, ours"]:
+        visit["offered"][OWN_HALF] = open_loop(500, answered=100, valid=False)
     rates, _, waits, *_ = peers_tables(result)
-    assert rates.rows[2][5] == "none / none"
+    assert rates.rows[2][5] == "2.00 / -"
     assert waits.rows[2][0] == "mosec, ours (INVALID)"
-    assert waits.rows[2][2:] == ("none", "none", "120 of 300")
-    assert offered(result, "mosec, ours", BEST_HALF) == []
+    assert waits.rows[2][2:] == ("2.00 (2.00-2.00)", "-", "2,700 of 3,000")
 
 
-def test_a_result_of_before_open_loops_is_refused() -> None:
+def test_each_round_begins_with_another_server_and_has_each_once() -> None:
+    names = ["mintage", "a", "b", "c", "d", AGAIN]
+    contenders = [Entry(Server(name, (), {}, "/", ONE_PNG), "ours") for name in names]
+    rounds = [[entry.server.name for entry in turn(contenders, repeat, 3)] for repeat in range(3)]
+    assert [one[0] for one in rounds] == ["mintage", AGAIN, "c"]
+    for one in rounds:
+        assert sorted(one) == sorted(names)
+        assert abs(one.index("mintage") - one.index(AGAIN)) > 1
+
+
+def test_a_result_without_histograms_is_refused() -> None:
     result = comparison()
-    del result["tuned"]
+    del result["visits"]["mosec, ours"][0]["offered"][OWN_HALF]["latency"]
     with pytest.raises(ResultError, match="run it again"):
         peers_tables(result)
 
@@ -155,6 +177,17 @@ def test_an_order_that_turned_round_is_told() -> None:
     turned = [(one.server, other.server) for one, other in agreement.reversals(pairs)]
     assert turned == [("fastapi, ours", "mosec, ours")] * 3
     assert "fastapi, ours and mosec, ours at 64" in agreement.table(pairs).note
+
+
+def test_runs_of_other_settings_are_refused_and_servers_of_one_run_are_told() -> None:
+    other = copy.deepcopy(comparison())
+    assert agreement.alone(comparison(), other) == []
+    del other["visits"]["mosec, ours"]
+    assert agreement.alone(comparison(), other) == ["mosec, ours"]
+    other["manifest"]["generator"]["id"] = "fashion@2"
+    other["manifest"]["settings"]["seconds"] = 8
+    with pytest.raises(ResultError, match="differ in model, seconds:"):
+        agreement.pairs(comparison(), other)
 
 
 def test_results_with_nothing_in_common_are_refused() -> None:

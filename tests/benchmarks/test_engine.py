@@ -72,5 +72,8 @@ def test_a_small_run_becomes_tables_and_a_picture(grey: Path, tmp_path: Path) ->
     assert [row[0] for row in limit.rows] == ["matrix product, 1 thread", "matrix product, 2 threads"]
     assert [row[0] for row in alone.rows] == [row[0] for row in pair.rows] == ["1", "4"]
     assert all(len(engine["batches"]["1"]["images_per_s"]) == 2 for engine in result["engines"])
+    assert best.rows[0][5].endswith("%")
+    result["engines"][0]["is_on_cpu"] = False  # no share of what another processor multiplies
+    assert tables(result)[0].rows[0][5] == ""
     draw(result, tmp_path / "engine.svg")
     assert "2 processes of 1 thread" in (tmp_path / "engine.svg").read_text()

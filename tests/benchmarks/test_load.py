@@ -11,13 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.answers import WrongAnswer
 from benchmarks.load.alarm import Alarm
 from benchmarks.load.answer import Answer
-from benchmarks.load.client import LoadClient
+from benchmarks.load.client import LoadClient, is_kept
+from benchmarks.load.job import Kept
 from benchmarks.load.ledger import BROKEN, Ledger
+from benchmarks.load.mix import Mix
 from benchmarks.load.outcome import Outcome
+from benchmarks.load.pixels import check
 from benchmarks.load.requests import ImageRequests
 from benchmarks.load.schedule import even, poisson
+from benchmarks.load.target import Model, Target
+from generator import Generator
 from tests.benchmarks.responder import Server
 
 
@@ -64,13 +70,31 @@ def test_a_client_that_is_slow_itself_is_not_to_be_believed() -> None:
     assert outcome.lagged
 
 
-def test_every_so_manieth_answer_is_kept_whole() -> None:
+def test_one_of_so_many_answers_is_kept_whole() -> None:
     with Server(refuse_at=(1,)).running() as port:
         client = LoadClient(port, requests(port), keep_every=10)
         outcome = asyncio.run(client.closed_loop(95, 1, drain_s=5))
-    assert [number for number, _ in outcome.kept] == list(range(0, 95, 10))
+    assert [number for number, _ in outcome.kept] == [n for n in range(95) if is_kept(n, 10)]
+    assert 8 <= len(outcome.kept) <= 11
     assert Answer.parse(outcome.kept[0][1]).status == 429
     assert all(Answer.parse(raw).body == b"ok" for _, raw in outcome.kept[1:])
+
+
+@pytest.mark.parametrize("period", [2, 3, 8, 10, 13, 16, 100])
+def test_of_whatever_goes_round_every_kind_is_kept_about_as_often(period: int) -> None:
+    counts = np.bincount([n % period for n in range(16 * period * 20) if is_kept(n, 16)], minlength=period)
+    assert counts.min() >= 15
+    assert counts.max() <= 25
+
+
+def test_an_answer_without_a_body_is_wrong_unless_its_body_was_dropped(grey: Path) -> None:
+    generator = Generator.open(grey, threads=1)
+    model = Model("grey", "grey@1", True, generator.engine.key, generator.spec)
+    mix = Mix(Target("127.0.0.1", 1), model, {"label": 1})
+    raw = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    assert check([Kept(0, raw, is_whole=False)], mix, generator, 10) == 0
+    with pytest.raises(WrongAnswer, match="0 bytes are no image"):
+        check([Kept(0, raw, is_whole=True)], mix, generator, 10)
 
 
 def test_a_closed_loop_ends_when_it_is_time() -> None:

@@ -165,3 +165,12 @@ def test_the_self_test_shows_the_pause_that_a_closed_loop_hides(
     }
     assert shares["open loop"] > 20
     assert shares["closed loop"] < 5
+
+
+def test_a_load_in_which_no_request_is_due_is_told_on_one_line(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving() as url:
+        options = ("--rate", "0.001", "--seconds", "0.1", "--warm-up", "0", "--seed", "1")
+        assert load(url, *options, "--report", str(tmp_path / "report")) == 2
+    assert "no request was due: a higher rate or more seconds" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from benchmarks.load.histogram import Histogram
 from benchmarks.load.measured import Measured
 from benchmarks.load.outcome import Outcome
 from benchmarks.load.schedule import poisson
-from benchmarks.load.search import FACTORS, SHARE, find_rate, passes, sweep
+from benchmarks.load.search import FACTORS, SHARE, find_rate, limited_by_client, passes, sweep
 
 SERVICE_S = 0.001
 PEAK_PER_S = 1 / SERVICE_S
@@ -36,6 +36,7 @@ def test_the_highest_rate_within_the_bound_is_found(bound_ms: float) -> None:
     tries, found = find_rate(simulated, PEAK_PER_S, bound_ms, 20, seen.append)
     assert found is not None
     assert found is tries[-1] is seen[-1]
+    assert not limited_by_client(tries, found, bound_ms)
     assert found.within(bound_ms) >= SHARE
     assert found.rate_per_s is not None
     above = simulated(1.15 * found.rate_per_s, 20)
@@ -50,7 +51,8 @@ def test_a_rate_at_which_the_client_lagged_is_not_found() -> None:
     def late(rate_per_s: float, seconds: float) -> Measured:
         return simulated(rate_per_s, seconds, late_s=0.02 if rate_per_s > 300 else 0.0)
 
-    _, found = find_rate(late, PEAK_PER_S, 50, 20, lambda one: None)
+    tries, found = find_rate(late, PEAK_PER_S, 50, 20, lambda one: None)
+    assert limited_by_client(tries, found, 50)
     assert found is not None
     assert found.valid
     assert found.rate_per_s is not None

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.mlperf.accuracy import LOG, check
 from benchmarks.mlperf.engine_system import EngineSystem
-from benchmarks.mlperf.report import tables
+from benchmarks.mlperf.report import tables, went_wrong
 from benchmarks.mlperf.runs import Plan, measure
 from benchmarks.mlperf.samples import Samples
 from benchmarks.mlperf.service_system import ServiceSystem
@@ -107,6 +107,12 @@ def test_a_test_of_loadgen_leaves_its_logs_and_a_line_of_the_table(grey: Path, t
     (row,) = table.rows
     assert row[0] == "engine, Server"
     assert row[-1] == "0 of 802,816"
+    assert not went_wrong(found)
+    failed = {**found, "valid": True, "failed": 3}
+    assert went_wrong(failed)
+    assert went_wrong({**found, "accuracy": {**found["accuracy"], "wrong": 1}})
+    (table,) = tables({"manifest": {"settings": settings}, "runs": [failed]})
+    assert table.rows[0][3] == "INVALID: answers that failed: 3"
 
 
 def test_the_verdict_is_loadgens(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 
+from benchmarks.load.histogram import Histogram
 from benchmarks.offered import offer
 from benchmarks.questions import ONE_PNG, ONE_PNG_V2, Question
 from benchmarks.servers import Running
@@ -26,9 +27,10 @@ def test_an_open_loop_asks_no_request_twice_and_counts_what_was_refused() -> Non
     assert len(set(server.bodies)) == seen.requests
     assert {json.loads(body)["label"] for body in server.bodies} == {0, 1, 2}
     assert seen.rate_per_s == 200
-    assert seen.p50_ms is not None
-    assert seen.p99_ms is not None
-    assert 0 < seen.p50_ms <= seen.p99_ms
+    latency = Histogram.merged([seen.latency])
+    assert latency.count == seen.answered
+    assert latency.percentiles()["p50"]
+    assert seen.p99_ms is None  # a hundred answers are too few
 
 
 def test_a_server_is_asked_in_its_own_protocol() -> None:
@@ -40,4 +42,4 @@ def test_a_server_is_asked_in_its_own_protocol() -> None:
 def test_without_a_single_answer_there_is_no_latency() -> None:
     with Server(refuse_at=tuple(range(1, 1000))).running() as port:
         seen = offer(running(port, ONE_PNG), num_classes=3, rate_per_s=100, seconds=0.2)
-    assert (seen.answered, seen.p50_ms, seen.p99_ms) == (0, None, None)
+    assert (seen.answered, seen.p99_ms, Histogram.merged([seen.latency]).max_ms) == (0, None, None)
