@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 from benchmarks.load.job import Done, Failed, Job
 from benchmarks.load.ledger import Ledger
+from benchmarks.load.messages import receive, send
 from benchmarks.servers import ROOT
 
 SHARED_MEMORY = Path("/dev/shm")  # ledgers are no work for a disk
@@ -125,8 +125,7 @@ def _start() -> subprocess.Popen[bytes]:
 def _tell(process: subprocess.Popen[bytes], message: object) -> None:
     assert process.stdin is not None
     try:
-        pickle.dump(message, process.stdin)
-        process.stdin.flush()
+        send(process.stdin, message)
     except BrokenPipeError:
         raise FleetError(f"a process of the load ended with {process.wait()}") from None
 
@@ -135,8 +134,8 @@ def _answer(process: subprocess.Popen[bytes]) -> Any:
     """What a process tells next. Raises FleetError where it failed or ended."""
     assert process.stdout is not None
     try:
-        answer = pickle.load(process.stdout)
-    except (EOFError, pickle.UnpicklingError):
+        answer = receive(process.stdout)
+    except EOFError:
         raise FleetError(f"a process of the load ended with {process.wait()}") from None
     if isinstance(answer, Failed):
         raise FleetError(f"a process of the load failed: {answer.reason}")

@@ -7,10 +7,10 @@ the time to begin, and answers `Done`, or `Failed`.
 from __future__ import annotations
 
 import gc
-import pickle
 import sys
 
 from benchmarks.load.job import Failed, Job
+from benchmarks.load.messages import receive, send
 
 
 def main() -> int:
@@ -18,23 +18,20 @@ def main() -> int:
     gc.disable()  # and a collection is a pause, which would be measured
     commands, answers = sys.stdin.buffer, sys.stdout.buffer
 
-    def tell(answer: object) -> None:
-        pickle.dump(answer, answers)
-        answers.flush()
-
     def start() -> float:
-        tell("ready")
-        return float(pickle.load(commands))
+        send(answers, "ready")
+        return float(receive(commands))
 
     while True:
         try:
-            job: Job = pickle.load(commands)
+            job: Job = receive(commands)
         except EOFError:
             return 0
         try:
-            tell(job.run(start))
+            answer: object = job.run(start)
         except Exception as error:
-            tell(Failed(repr(error)))
+            answer = Failed(repr(error))
+        send(answers, answer)
         gc.collect()
 
 
