@@ -19,7 +19,7 @@ import uvicorn
 from service.board import Board
 from service.connection import BoundedConnection
 
-AT_ONCE = 8  # connections taken in one turn of the event loop, at most
+AT_ONCE = 64  # connections taken in one turn of the event loop, at most
 YIELD_S = 0.002  # that a worker with more connections leaves to one with fewer
 MORE, MORE_OF = 2, 1.125  # connections more, and times as many, that do not count as more
 PAUSE_S = 0.5  # without accepting, when nothing more can be opened
