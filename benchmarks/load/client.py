@@ -23,6 +23,7 @@ from benchmarks.load.ledger import BROKEN, Ledger, Times
 from benchmarks.load.outcome import Outcome
 
 FIRST_CONNECTIONS, MOST_FIRST = 64, 4096  # opened before the clock starts: opening one takes long,
+SETTLE_S = 0.0005  # that a server is given for each of them: open to the client is not yet taken by it
 AHEAD_S = 0.5  # so there are as many as requests come in this time
 TOGETHER = 128  # opened at a time: a server's backlog is no larger everywhere
 SCATTER = 2_654_435_769  # 2^32 over the golden ratio: its multiples are spread evenly modulo 2^32
@@ -74,7 +75,9 @@ class LoadClient:
         `start` is called when connections are open, and tells the perf_counter time from which to count.
         """
         coming = int(np.searchsorted(due, AHEAD_S))
-        await self._open(min(max(coming, FIRST_CONNECTIONS), MOST_FIRST, self._max_connections))
+        first = min(max(coming, FIRST_CONNECTIONS), MOST_FIRST, self._max_connections)
+        await self._open(first)
+        await asyncio.sleep(first * SETTLE_S)
         self._begin(len(due))
         began, cpu_began = start(), time.process_time()
         self._ledger.due[:] = due + began
