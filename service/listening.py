@@ -20,8 +20,8 @@ from service.board import Board
 from service.connection import BoundedConnection
 
 AT_ONCE = 64  # connections taken in one turn of the event loop, at most
-YIELD_S = 0.002  # that a worker with more connections leaves to one with fewer
-MORE, MORE_OF = 2, 1.125  # connections more, and times as many, that do not count as more
+YIELD_S = 0.001  # that a worker with more connections leaves to one with fewer
+MORE_OF = 1.125  # so many times as many are not more: a burst of many is taken faster
 PAUSE_S = 0.5  # without accepting, when nothing more can be opened
 FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -117,7 +117,7 @@ class EvenServer(uvicorn.Server):
 
     def _has_most(self, begun: int) -> bool:
         board, count = EvenServer.board(), len(self.server_state.connections) + begun
-        if count > board.fewest_connections() * MORE_OF + MORE:
+        if count > board.fewest_connections() * MORE_OF:
             return True
         board.tell_connections(count + 1)
         return False
