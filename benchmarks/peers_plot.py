@@ -26,7 +26,7 @@ from benchmarks.peers.settings import Encoder
 from benchmarks.results import Json
 
 ABOUT = f"Requests a second of {NAME} and of other servers, at {', '.join(map(str, CONNECTIONS))} connections"
-WIDTH, ROW, MARGINS = 8.4, 0.38, 1.9  # inches; at 96 dots an inch a little more than 800 pixels wide
+WIDTH, ROW, MARGINS = 8.4, 0.5, 1.9  # inches; at 96 dots an inch a little more than 800 pixels wide
 HEADLINE, LEGEND_TOP, PANELS_TOP, PANELS_BOTTOM = 0.4, 0.45, 0.8, 0.35  # inches from the nearest edge
 APART = 0.17  # rows; how far the two encoders' dots are from the middle of theirs
 NAMES = {
@@ -34,9 +34,9 @@ NAMES = {
     "rayserve": "Ray Serve", "bentoml": "BentoML",
 }  # fmt: skip
 LEGEND: dict[Encoder, str] = {
-    "ours": "with our engine and encoder",
-    "encoder": "with our encoder",
-    "shipped": "as their users would write them",
+    "ours": "with our engine, encoder",
+    "encoder": "our encoder",
+    "shipped": "as they are",
 }
 HEADLINES: dict[Encoder, str] = {
     "ours": "with our engine", "encoder": "with our encoder", "shipped": "as it is",
@@ -61,7 +61,7 @@ def draw(result: Json, file: Path) -> bool:
         bottom, top = PANELS_BOTTOM / height, 1 - PANELS_TOP / height
         drawn.set_layout_engine("constrained", rect=(0, bottom, 1, top - bottom))
         headline, caption = 1 - HEADLINE / 2 / height, bottom / 2
-        drawn.text(0.01, headline, _headline(result), fontsize=11, fontweight="bold", va="center")
+        drawn.text(0.01, headline, _headline(result), fontsize=10, fontweight="bold", va="center")
         drawn.text(0.01, caption, _caption(result), fontsize=8, va="center")
         labels = panels[-1].get_legend_handles_labels()
         place = (0, 1 - LEGEND_TOP / height)
@@ -82,7 +82,7 @@ def _rows(result: Json) -> list[str]:
 def _dots(row: str, encoders: Sequence[Encoder]) -> list[Dot]:
     """Those of a row, the upper one first."""
     if row == NAME:
-        return [(NAME, plots.OURS, NAME, False), (AGAIN, plots.OURS, f"{AGAIN}: the noise", True)]
+        return [(NAME, plots.OURS, NAME, False), (AGAIN, plots.OURS, f"{AGAIN} (noise)", True)]
     return [(f"{row}, {encoder}", COLOURS[encoder], LEGEND[encoder], False) for encoder in encoders]
 
 
@@ -134,7 +134,7 @@ def _headline(result: Json) -> str:
         if best := best_peer(result, encoder, PEAK):
             times = against(result, best, PEAK).median
             parts.append(f"{times:.1f} x {NAMES[best.split(',')[0]]} {HEADLINES[encoder]}")
-    return f"At {PEAK} connections {NAME} answers {', '.join(parts)}" if parts else f"{NAME} alone"
+    return f"At {PEAK} connections: {', '.join(parts)}" if parts else f"{NAME} alone"
 
 
 def _caption(result: Json) -> str:

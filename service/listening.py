@@ -20,7 +20,7 @@ from service.board import Board
 from service.connection import BoundedConnection
 
 AT_ONCE = 64  # connections taken in one turn of the event loop, at most
-YIELD_S = 0.001  # that a worker with more connections leaves to one with fewer
+YIELD_S = 0.005  # that a worker with more connections leaves to one with fewer
 MORE_OF = 1.125  # so many times as many are not more: a burst of many is taken faster
 PAUSE_S = 0.5  # without accepting, when nothing more can be opened
 FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})

@@ -149,9 +149,7 @@ def test_where_ours_failed_there_are_neither_tables_nor_a_plot(tmp_path: Path) -
 
 
 def test_the_plot_tells_the_ratio_to_the_best_peer_and_is_the_same_each_time(tmp_path: Path) -> None:
-    assert (
-        peers_plot._headline(comparison()) == "At 64 connections mintage answers 2.0 x mosec with our engine"
-    )
+    assert peers_plot._headline(comparison()) == "At 64 connections: 2.0 x mosec with our engine"
     for name in ("one.svg", "other.svg"):
         assert peers_plot.draw(comparison(), tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "other.svg").read_bytes()
