@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from benchmarks.exchange import FAILURES, exchange
 from benchmarks.questions import Question
 from generator import Generator
 from generator.latents import MAX_SEED
 from generator.pixels import Pixels
 
 AT_ONCE = 16  # requests in flight: so that what batches shares batches
-TIMEOUT_S = 60.0
 
 Asked = tuple[int, int]  # label, seed
 
@@ -26,22 +25,19 @@ class WrongAnswer(RuntimeError):
 
 def ask(port: int, question: Question, label: int, seed: int) -> Pixels:
     """One answer over a connection of its own. Raises WrongAnswer for any status but 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    body, headers = question.body(label, seed), {"content-type": "application/json"}
     try:
-        headers = {"content-type": "application/json"}
-        connection.request("POST", question.path, question.body(label, seed), headers)
-        reply = connection.getresponse()
-        body = reply.read()
-    except (OSError, http.client.HTTPException) as error:
+        reply = exchange("127.0.0.1", port, "POST", question.path, body, headers)
+    except FAILURES as error:
         raise WrongAnswer(f"label {label}, seed {seed}: no answer: {error!r}") from error
-    finally:
-        connection.close()
     if reply.status != 200:
-        raise WrongAnswer(f"label {label}, seed {seed}: status {reply.status}: {body[:200]!r}")
+        raise WrongAnswer(f"label {label}, seed {seed}: status {reply.status}: {reply.body[:200]!r}")
     try:
-        return question.read({name.lower(): value for name, value in reply.getheaders()}, body)
+        return question.read(reply.headers, reply.body)
     except (OSError, ValueError, KeyError) as error:
-        raise WrongAnswer(f"label {label}, seed {seed}: {len(body)} bytes are no image: {error}") from error
+        raise WrongAnswer(
+            f"label {label}, seed {seed}: {len(reply.body)} bytes are no image: {error}"
+        ) from error
 
 
 def draw(count: int, num_classes: int, random_seed: int) -> list[Asked]:

@@ -1,7 +1,7 @@
 """Connections shared out evenly among the workers, which all listen to one socket.
 
-uvloop's own listening takes every connection that waits, so that of a burst one worker gets most: at its
-worst 62 of 64, and then the other computes batches of two. Here a worker with more connections than another
+uvloop's own listening takes every connection that waits, so that of a burst one worker may get nearly all,
+and the other computes batches of one or two. Here a worker with more connections than another
 leaves new ones to that for a moment, and takes them only if it does not.
 """
 

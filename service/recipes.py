@@ -63,7 +63,7 @@ def _label_json(model: str, label: str) -> bytes:
 
 
 def _ascii_json(told: dict[str, Any]) -> bytes:
-    """Without the last brace; characters beyond Latin-1, which a PNG's text cannot have, are escaped."""
+    """Without the last brace; what is not ASCII is escaped: a PNG's text has Latin-1 at most."""
     text = msgspec.json.encode(told)
     return (text if text.isascii() else json.dumps(told, separators=(",", ":")).encode("ascii"))[:-1]
 

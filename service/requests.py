@@ -166,13 +166,9 @@ def batch_inputs(
 
 def _class_vectors(items: Sequence[WorkItem], spec: GeneratorSpec) -> npt.NDArray[np.float32]:
     """The class vector of each image of several items, float32 [N, num_classes]."""
-    indices: list[int] = []
-    for item in items:
-        if not isinstance(item.classes, int):
-            break
-        indices += [item.classes] * item.count
-    else:
-        rows: npt.NDArray[np.float32] = spec.one_hot[indices]
+    alike = [(item.classes, item.count) for item in items if isinstance(item.classes, int)]
+    if len(alike) == len(items):
+        rows: npt.NDArray[np.float32] = spec.one_hot[[index for index, count in alike for _ in range(count)]]
         return rows
     return np.concatenate([item.class_vectors(spec) for item in items])
 

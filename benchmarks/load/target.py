@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.exchange import FAILURES, Reply, exchange
 from generator.spec import GeneratorSpec
-
-TIMEOUT_S = 30.0
 
 
 class TargetError(RuntimeError):
     """A server that cannot be put under load, with the reason and the way out."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: dict[str, str]  # names in lower case
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -64,16 +55,10 @@ class Target:
             headers["Content-Type"] = "application/json"
         if self.api_key:
             headers["Authorization"] = f"Bearer {self.api_key}"
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
         try:
-            connection.request(method, path, body, headers)
-            reply = connection.getresponse()
-            content = reply.read()
-        except (OSError, http.client.HTTPException) as error:
+            return exchange(self.host, self.port, method, path, body, headers)
+        except FAILURES as error:
             raise TargetError(f"http://{self.address}{path} does not answer: {error}") from error
-        finally:
-            connection.close()
-        return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, content)
 
     def model(self, name: str | None = None) -> Model:
         """A served model, the default one for None. Raises TargetError."""
