@@ -34,6 +34,7 @@ from service.requests import MAX_SCALE, images_request, work_item
 from service.routes import ROUTES
 from service.routes.images import check_pixels
 from service.settings import load_settings
+from service.stream_connection import use_stream_connections
 from service.watchdog import end_when_a_worker_cannot_start, end_when_an_engine_hangs
 
 logging.getLogger("mintage").setLevel(logging.INFO)
@@ -62,6 +63,7 @@ class DirectService(bentoml.Service):  # type: ignore[misc]
         # What keys, other pages' leave and traces add to a request is added by the general way.
         plain = not (keys or settings.cors_origins or settings.tracing)
         use_connections(Direct(models, access_log) if plain else None)
+        use_stream_connections()
         use_even_server(lambda: models.board)
         methods = frozenset(method.route for method in self.apis.values())
         paths = (methods | BENTOML_PATHS) - ROUTES.keys()

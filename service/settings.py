@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     """How long a client may take to send a body."""
     timeout_ms: int = Field(default=10_000, ge=1, le=600_000)
     """How long a request may wait and be computed; its own timeout_ms can only make that shorter."""
+    max_streams: int = Field(default=64, ge=0)
+    """Streams open at once, shared out between the workers; 0 means none is."""
+    stream_idle_s: float = Field(default=60, gt=0)
+    """A stream whose client says nothing for so long is closed."""
+    stream_messages_per_s: int = Field(default=2000, ge=1)
+    """Messages a second that a stream takes; a client that sends more is hung up on."""
     engine_timeout_s: float = Field(default=60, gt=0)
     """An engine call that takes longer is hung: the worker ends and is replaced."""
     reload_s: float = Field(default=1, ge=0)
