@@ -19,9 +19,9 @@ from service.board import Board
 from service.errors import Expired, InvalidField, NotFound, Overloaded, Unready
 from service.keys import charge
 from service.metrics import Metrics
-from service.requests import WorkItem, batch_inputs
 from service.settings import Settings
 from service.watchdog import engine_call
+from service.work import WorkItem, batch_inputs
 
 WARMING_UP = "models are still warming up: ask again in a second"
 
@@ -30,9 +30,10 @@ class ServedModel:
     """A generator that is warm and takes work items."""
 
     def __init__(self, artifact: Artifact, engine: Engine, settings: Settings, metrics: Metrics) -> None:
-        """Raises EngineError when the engine fails on a batch."""
+        """Raises EngineError when the engine fails on a batch, ArtifactError for directions that are none."""
         self.artifact, self.spec, self.engine = artifact, artifact.spec, engine
         self.name, self.id = artifact.manifest.name, artifact.manifest.id
+        self.directions = artifact.directions
         self.max_batch = settings.max_batch or engine.best_batch
         self.metrics = metrics
         self.warm_batches, images_per_s = self._warm_up()
@@ -50,6 +51,10 @@ class ServedModel:
         Raises RateLimited, and what MicroBatcher.submit raises.
         """
         charge(item.count)
+        return await self.make_charged(item, timeout_s)
+
+    async def make_charged(self, item: WorkItem, timeout_s: float) -> Made:
+        """As `make`, of images that have been charged. Raises what MicroBatcher.submit raises."""
         try:
             made = await self.batcher.submit(item, timeout_s)
         except (Overloaded, Expired, asyncio.CancelledError) as error:
@@ -121,7 +126,7 @@ class Models:
         self._tell_ready()
 
     def load(self, artifact: Artifact) -> ServedModel:
-        """A model, warm but not served yet. Raises EngineError."""
+        """A model, warm but not served yet. Raises EngineError, ArtifactError."""
         threads = self.settings.threads or max(1, (os.cpu_count() or 1) // self.settings.workers)
         return ServedModel(artifact, open_engine(artifact, threads), self.settings, self.metrics)
 

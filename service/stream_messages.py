@@ -16,7 +16,8 @@ from service.batching import Made
 from service.encoding import Rendering
 from service.errors import BadRequest, InvalidField
 from service.models import Models, ServedModel
-from service.requests import ALLOWED, ImagesRequest, WorkItem, images_request, invalid_field, work_item
+from service.requests import ALLOWED, ImagesRequest, images_request, invalid_field, work_item
+from service.work import WorkItem
 
 FORMS = ("raw", "png", "webp")  # their places are their numbers in a frame's header
 MAX_WINDOW = 64
@@ -121,7 +122,7 @@ class Course:
         if control.delta is not None:
             recipe = moved(recipe, control.delta, model)
         request = images_request(recipe)
-        item = work_item(request, model.spec, self._models.settings)
+        item = work_item(request, model.spec, self._models.settings, model.directions)
         form = control.format or self._form
         wanted = Wanted(seq, model, item, form, _rendering(request, form, item, model))
         self._recipe, self._form, self._seq = recipe, form, seq

@@ -8,15 +8,18 @@ from service.http import Receive, Scope, Send
 from service.models import Models
 from service.routes import (
     documentation,
+    grids,
     health,
     images,
     inference,
+    interpolations,
     metrics,
     models,
     openai,
     permalinks,
     stream,
     studio,
+    variations,
 )
 
 Route = Callable[[Models, Scope, Receive, Send], Awaitable[None]]
@@ -25,6 +28,9 @@ ROUTES: dict[str, dict[str, Route]] = {
     "/v1/images": {"POST": images.post_images},
     "/v1/images/generations": {"POST": openai.post_generations},
     "/v1/images/{model}/{label}/{file}": {"GET": permalinks.get_image},
+    "/v1/interpolations": {"POST": interpolations.post_interpolations},
+    "/v1/variations": {"POST": variations.post_variations},
+    "/v1/grids": {"POST": grids.post_grids},
     "/v1/models": {"GET": models.list_models},
     "/v1/models/{model}": {"GET": models.show_model},
     "/v1/stream": {"GET": stream.not_a_websocket},

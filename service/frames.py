@@ -1,0 +1,48 @@
+"""The frames of a way through latent space, made piece by piece, so that a long way starves nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+
+from generator.paths import LatentPath
+from service.batching import Made
+from service.errors import Overloaded
+from service.keys import charge
+from service.models import ServedModel
+from service.work import WorkItem
+
+MAX_VALUES = 4_000_000  # of a piece, enlarged: frames that large are made one by one
+AGAIN_S = 0.02  # between two tries to get on, while the queue is full
+
+
+async def pieces(
+    model: ServedModel, path: LatentPath, scale: int, timeout_s: float, of_each: bool
+) -> AsyncGenerator[tuple[WorkItem, Made]]:
+    """The frames in order, no piece larger than a batch, and none before the one before was taken.
+
+    They are charged at once. `timeout_s` is how long all of them may take, or, with `of_each`, each piece.
+    A queue that is full refuses the first piece; a way that has begun waits for its turn. Raises what
+    ServedModel.make raises.
+    """
+    charge(path.frames)
+    side = model.spec.image_size * scale
+    size = max(1, min(model.max_batch, MAX_VALUES // (side * side * model.spec.channels)))
+    expires = time.monotonic() + timeout_s
+    for start in range(0, path.frames, size):
+        latent, class_vector = path.part(start, start + size)
+        if of_each:
+            expires = time.monotonic() + timeout_s
+        item = WorkItem(class_vector, latent=latent)
+        yield item, await _made(model, item, expires, patient=start > 0)
+
+
+async def _made(model: ServedModel, item: WorkItem, expires: float, patient: bool) -> Made:
+    while True:
+        try:
+            return await model.make_charged(item, max(0.0, expires - time.monotonic()))
+        except Overloaded:
+            if not patient or time.monotonic() + AGAIN_S > expires:
+                raise
+            await asyncio.sleep(AGAIN_S)
