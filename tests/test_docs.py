@@ -20,6 +20,7 @@ def metric_names() -> set[str]:
     metrics.made("fashion", 1, 0.001, 0.001)
     metrics.refused("fashion")
     metrics.dropped("fashion", "expired")
+    metrics.frame(superseded=1)
     families = text_string_to_metric_families(metrics.exposition().decode())
     return {sample.name for family in families for sample in family.samples}
 

@@ -78,7 +78,7 @@ function render() {
   at("truncation-value").textContent = state.truncation === null ? "off" : state.truncation.toFixed(2);
   at("title").textContent = title(state, model);
   at("legend").textContent = legend();
-  live.want(steering(state, model));
+  live.want(steering(state, model), toHash(state));
   clearTimeout(settled);
   settled = setTimeout(settle, SETTLED_MS);
 }
@@ -107,7 +107,7 @@ function scale() {
 
 function show(frame) {
   paint(at("image"), frame.bitmap);
-  at("image").dataset.shown = toHash(state);
+  at("image").dataset.shown = frame.tag;
   fit();
   timing.add(frame.timing, frame.delayMs);
 }

@@ -8,11 +8,11 @@ const WINDOW = 3;
 const PATIENCE_MS = [500, 1000, 2000, 5000];
 
 export class Live {
-  /** `show({bitmap, timing, delayMs})`, `tell(status)` and `complain(error or null)` are called as it goes. */
+  /** `show({bitmap, timing, delayMs, tag})`, `tell(status)` and `complain(error or null)` are called as it goes. */
   constructor({ show, tell, complain }) {
     Object.assign(this, { show, tell, complain });
     this.seq = 0;
-    this.sent = new Map(); // seq -> when
+    this.sent = new Map(); // seq -> when, and the tag
     this.shown = -1;
     this.wanted = null; // not sent yet
     this.failures = 0;
@@ -20,11 +20,10 @@ export class Live {
     this.asking = false;
   }
 
-  /** Asks for the image of a recipe. */
-  want(steering) {
-    this.latest = steering;
+  /** Asks for the image of a recipe; `tag` comes back with it. */
+  want(steering, tag) {
     if (this.wanted === null) requestAnimationFrame(() => this.go());
-    this.wanted = steering;
+    this.wanted = this.latest = { steering, tag };
   }
 
   async go() {
@@ -33,8 +32,8 @@ export class Live {
     if (this.socket === null) return this.open();
     if (this.socket.readyState !== WebSocket.OPEN) return; // goes on when it is open
     this.seq += 1;
-    this.sent.set(this.seq, performance.now());
-    this.socket.send(JSON.stringify({ seq: this.seq, ...this.wanted }));
+    this.sent.set(this.seq, { began: performance.now(), tag: this.wanted.tag });
+    this.socket.send(JSON.stringify({ seq: this.seq, ...this.wanted.steering }));
     this.wanted = null;
   }
 
@@ -73,7 +72,7 @@ export class Live {
   }
 
   again(afterMs) {
-    setTimeout(() => this.latest && this.want(this.latest), afterMs);
+    setTimeout(() => this.latest && this.want(this.latest.steering, this.latest.tag), afterMs);
   }
 
   read(told) {
@@ -86,7 +85,7 @@ export class Live {
   async take(buffer) {
     const view = new DataView(buffer);
     const seq = view.getUint32(4, true);
-    const began = this.sent.get(seq);
+    const { began, tag } = this.sent.get(seq);
     const socket = this.socket;
     for (const old of this.sent.keys()) if (old <= seq) this.sent.delete(old);
     const bitmap = await createImageBitmap(new Blob([buffer.slice(HEADER)]));
@@ -96,7 +95,7 @@ export class Live {
     this.failures = 0;
     const timing = { queue: view.getFloat32(20, true), engine: view.getFloat32(24, true), encode: view.getFloat32(28, true) };
     this.complain(null);
-    this.show({ bitmap, timing, delayMs: performance.now() - began });
+    this.show({ bitmap, timing, delayMs: performance.now() - began, tag });
   }
 
   /** One request after the other, always for the newest. */
@@ -105,13 +104,14 @@ export class Live {
     this.asking = true;
     this.tell("requests");
     while (this.wanted !== null) {
-      const recipe = Object.fromEntries(Object.entries(this.wanted).filter(([, value]) => value !== null));
+      const { steering, tag } = this.wanted;
+      const recipe = Object.fromEntries(Object.entries(steering).filter(([, value]) => value !== null));
       this.wanted = null;
       const began = performance.now();
       try {
         const { blob, timing } = await server.image(recipe);
         this.complain(null);
-        this.show({ bitmap: await createImageBitmap(blob), timing, delayMs: performance.now() - began });
+        this.show({ bitmap: await createImageBitmap(blob), timing, delayMs: performance.now() - began, tag });
       } catch (error) {
         this.complain(error);
         if (error.status === 429) this.again(error.waitMs);

@@ -12,7 +12,7 @@ export class Morph {
   /** `open(state)` is called with a keyframe to look at, `complain(error)` when something fails. */
   constructor({ open, complain }) {
     Object.assign(this, { open, complain, keyframes: [], url: null });
-    for (const id of ["frames", "fps", "method", "loop", "play", "gif", "webp", "movie", "screen"]) {
+    for (const id of ["frames", "fps", "method", "easing", "loop", "play", "gif", "webp", "movie", "screen"]) {
       this[id] = document.getElementById(id);
     }
     this.list = document.getElementById("keyframes");
@@ -80,6 +80,7 @@ export class Morph {
       frames: Number(this.frames.value),
       fps: Number(this.fps.value),
       method: this.method.value,
+      easing: this.easing.value,
       loop: this.loop.checked,
       scale: Math.max(1, Math.min(16, Math.round(LARGE / this.model.size))),
     };

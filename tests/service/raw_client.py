@@ -40,6 +40,10 @@ class Connection:
         self.writer.write(content)
         await self.writer.drain()
 
+    async def receive(self, count: int) -> bytes:
+        """So many bytes, of what is no HTTP."""
+        return await self._reader.readexactly(count)
+
     async def reply(self) -> Reply:
         """The next reply. Raises Broken."""
         head = body = b""
