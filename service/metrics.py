@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 from service.board import Board
 
 STATUSES = (
-    "101", "200", "204", "304", "400", "401", "403", "404", "405", "406", "408", "410", "413", "415", "422", "426",
-    "429", "499", "500", "503", "504", "other",
+    "101", "200", "204", "304", "400", "401", "403", "404", "405", "406", "408", "410", "413", "415", "422",
+    "426", "429", "499", "500", "503", "504", "other",
 )  # fmt: skip
 GONE_CLIENT = 499  # no status of HTTP: the client hung up before its reply
 SECONDS = (

@@ -24,7 +24,7 @@ MAX_WINDOW = 64
 MAX_FRAME_PIXELS = 2**22  # 2048 x 2048, after scaling
 
 VERSION = 1
-# version, form, channels, whether there is a seed; seq, superseded; width, height; seed; queue, engine, encode
+# version, form, channels, is there a seed; seq, superseded; width, height; seed; queue, engine, encode
 HEADER = struct.Struct("<BBBBIIHHIfff")
 
 Count = Annotated[int, Meta(ge=0, le=MAX_SEED)]
@@ -43,9 +43,7 @@ class Control(Struct, forbid_unknown_fields=True, frozen=True):
 
 CONTROL = frozenset(Control.__struct_fields__)
 # What an image is made of, as in POST /v1/images; a frame is one image, and its time the server's.
-RECIPE = tuple(
-    name for name in ImagesRequest.__struct_fields__ if name not in CONTROL | {"n", "timeout_ms"}
-)
+RECIPE = tuple(name for name in ImagesRequest.__struct_fields__ if name not in CONTROL | {"n", "timeout_ms"})
 ALLOWED_HERE = {name: ALLOWED[name] for name in RECIPE} | {
     "key": "an API key (a string)",
     "seq": "whole numbers from 0 to 4294967295, each larger than the one before",
@@ -89,9 +87,7 @@ def parse(text: str | None) -> Message:
         raise BadRequest(f'not a JSON object: {error}. Send one such as {{"label": 0, "seed": 7}}') from None
     unknown = [name for name in fields if name not in ALLOWED_HERE]
     if unknown:
-        raise InvalidField(
-            unknown[0], f"unknown field {unknown[0]!r}: allowed are {', '.join(ALLOWED_HERE)}"
-        )
+        raise InvalidField(unknown[0], f"unknown field {unknown[0]!r}: allowed are {', '.join(ALLOWED_HERE)}")
     given = {name: value for name, value in fields.items() if name in CONTROL}
     try:
         control = msgspec.convert(given, Control)

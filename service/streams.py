@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from service.encoding import encode
-from service.errors import BadRequest, Failed, Forbidden, NotFound, Problem, TooManyStreams, Unauthorised
+from service.errors import Failed, Forbidden, NotFound, Problem, TooManyStreams, Unauthorised
 from service.http import Receive, Scope, Send, header
 from service.keys import Keys, given_key
 from service.models import Models

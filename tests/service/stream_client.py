@@ -35,9 +35,7 @@ class Frame:
         assert version == 1
         assert all(0 <= ms < 60_000 for ms in times)
         content = message[HEADER.size :]
-        return cls(
-            FORMS[form], channels, seq, superseded, width, height, seed if has_seed else None, content
-        )
+        return cls(FORMS[form], channels, seq, superseded, width, height, seed if has_seed else None, content)
 
 
 class Client:

@@ -18,8 +18,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 SIZES = {"phone": (390, 844), "laptop": (1280, 800), "wide": (1920, 1080)}
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-PIXELS = """canvas => { const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    return {width: canvas.width, values: Array.from(data)}; }"""
+PIXELS = """canvas => {
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return {width: canvas.width, values: Array.from(pixels.data)};
+}"""
 
 
 @contextmanager
