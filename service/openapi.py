@@ -67,6 +67,7 @@ def openapi(models: Models) -> dict[str, Any]:
             "/v1/interpolations": {"post": interpolations_path(interpolations, problems, name)},
             "/v1/variations": {"post": variations_path(variations, problems, name)},
             "/v1/grids": {"post": grids_path(grids, problems, name)},
+            "/v1/stream": {"get": _get_stream()},
             "/v1/models": {"get": _get("models", "The models that are served", _json("Models"))},
             "/v1/models/{model}": {
                 "get": _get(
@@ -188,6 +189,21 @@ def _get(tag: str, summary: str, content: dict[str, Any], parameter: str | None 
             {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
         ]
     return operation
+
+
+def _get_stream() -> dict[str, Any]:
+    return {
+        "operationId": "getStream",
+        "tags": ["images"],
+        "summary": "A WebSocket for images that follow a hand: docs/stream.md has its messages",
+        "responses": {
+            "101": {"description": "The WebSocket is open"},
+            "403": _problem("A page of another origin, which has no leave"),
+            "426": _problem("The request is no handshake of a WebSocket"),
+            "429": _problem("All streams are taken"),
+            "503": _problem("Starting"),
+        },
+    }
 
 
 def _unready() -> dict[str, Any]:

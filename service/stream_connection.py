@@ -20,6 +20,13 @@ class StreamConnection(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **named)
         self.conn = ServerProtocol(max_size=MAX_MESSAGE, logger=self.logger)
 
+    def data_received(self, data: bytes) -> None:
+        """The first data are a whole head; one that is no handshake is answered, where it can be, and left."""
+        super().data_received(data)
+        if not self.handshake_initiated:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
     def keepalive_timeout(self) -> None:
         """Hangs up on a client that answers no ping; what it has not read is thrown away."""
         super().keepalive_timeout()
