@@ -21,7 +21,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
         self.conn = ServerProtocol(max_size=MAX_MESSAGE, logger=self.logger)
 
     def data_received(self, data: bytes) -> None:
-        """The first data are a whole head; one that is no handshake is answered, where it can be, and left."""
+        """The first data are a whole head; one that is no handshake is answered, if it can be, and left."""
         super().data_received(data)
         if not self.handshake_initiated:
             self.transport.write(b"".join(self.conn.data_to_send()))

@@ -31,7 +31,7 @@ const classes = new Classes((mix) => change({ mix }));
 const steer = new Steer((directions) => change({ directions }));
 const wall = new Wall((slug, seed) => {
   change({ mix: { [slug]: 1 }, seed, latent: null, directions: {} });
-  at("stage").scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
+  at("plate").scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
 });
 const morph = new Morph({ open: (kept) => change(kept), complain });
 const live = new Live({ show, tell, complain });
@@ -199,7 +199,7 @@ for (const button of document.querySelectorAll("[data-copies]")) {
 }
 at("file").addEventListener("change", () => find(at("file").files[0]));
 for (const kind of ["dragover", "dragleave", "drop"]) {
-  at("stage").addEventListener(kind, (event) => {
+  at("plate").addEventListener(kind, (event) => {
     if (!model?.encoder) return;
     event.preventDefault();
     at("veil").hidden = kind !== "dragover";

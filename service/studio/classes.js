@@ -3,6 +3,8 @@
 const MANY = 24; // from here on there is a field to find a class in
 const MOST = 8; // classes in a mix
 
+let dials = 0; // that there have been, for their ids
+
 export class Classes {
   /** `change(mix)` is called with slug -> weight. */
   constructor(change) {
@@ -98,7 +100,8 @@ export function makeDial(name, { min, max, step }, turn) {
   const label = document.createElement("label");
   const output = document.createElement("output");
   const input = document.createElement("input");
-  Object.assign(input, { type: "range", min, max, step, id: `dial-${(makeDial.count = (makeDial.count ?? 0) + 1)}` });
+  dials += 1;
+  Object.assign(input, { type: "range", min, max, step, id: `dial-${dials}` });
   label.htmlFor = input.id;
   label.textContent = name;
   input.addEventListener("input", () => turn(Number(input.value)));

@@ -67,7 +67,7 @@ def test_two_classes_mix_by_their_sliders(studio: Studio) -> None:
     studio.open(BAG)
     studio.page.get_by_text("Mix", exact=True).click()
     studio.becomes("mix=bag:0.5,ankle-boot:0.5")
-    studio.page.get_by_label("Ankle boot").last.fill("0.1")
+    studio.page.get_by_label("Ankle boot", exact=True).fill("0.1")
     studio.becomes("ankle-boot:0.1")
     mix = {"Bag": 0.5, "Ankle boot": 0.1}
     np.testing.assert_array_equal(studio.image(), served(studio.url, model="grey", mix=mix, seed=7))
@@ -118,6 +118,7 @@ def test_the_seed_box_takes_seeds_and_nothing_else(studio: Studio) -> None:
 
 def test_the_wall_opens_what_is_clicked(studio: Studio) -> None:
     studio.open(BAG)
+    studio.page.locator("#wall-title").scroll_into_view_if_needed()
     cell = studio.page.get_by_role("button", name="Ankle boot, seed 3", exact=True)
     cell.scroll_into_view_if_needed()
     studio.page.wait_for_function("e => e.querySelector('canvas').width > 1", arg=cell.element_handle())
