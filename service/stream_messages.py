@@ -21,7 +21,7 @@ from service.work import WorkItem
 
 FORMS = ("raw", "png", "webp")  # their places are their numbers in a frame's header
 MAX_WINDOW = 64
-MAX_FRAME_PIXELS = 2**22  # 2048 x 2048, after scaling
+MAX_FRAME_PIXELS = 2**20  # 1024 x 1024, after scaling
 
 VERSION = 1
 # version, form, channels, is there a seed; seq, superseded; width, height; seed; queue, engine, encode

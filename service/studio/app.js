@@ -71,7 +71,7 @@ function change(part) {
 function render() {
   classes.show(state.mix);
   steer.show(state.directions);
-  if (document.activeElement !== at("seed") || isSeed(at("seed").value)) at("seed").value = state.seed ?? "";
+  showSeed(state.seed ?? "");
   at("seed").placeholder = state.latent ? "a latent" : "";
   at("truncation").value = state.truncation ?? OFF;
   at("truncation").disabled = Boolean(state.latent);
@@ -81,6 +81,14 @@ function render() {
   live.want(steering(state, model), toHash(state));
   clearTimeout(settled);
   settled = setTimeout(settle, SETTLED_MS);
+}
+
+/** A seed in its box, or what is wrong with the one that somebody types. */
+function showSeed(text) {
+  const isGood = text === "" || isSeed(text);
+  if (isGood) at("seed").value = text;
+  at("seed").setAttribute("aria-invalid", String(!isGood));
+  at("seed-note").textContent = isGood ? "A seed is the same image for ever." : `A whole number from 0 to ${MAX_SEED}.`;
 }
 
 /** What need not follow every movement. */
@@ -163,7 +171,7 @@ async function find(file) {
   if (!file) return;
   try {
     const found = await server.invert(model.id, file);
-    const slug = model.slugs[model.names.indexOf(found.label)] ?? Object.keys(state.mix)[0];
+    const slug = model.slugs[model.names.indexOf(found.label ?? found.class)] ?? Object.keys(state.mix)[0];
     change({ mix: { [slug]: 1 }, seed: null, latent: packed(found.latent), truncation: null, directions: {} });
   } catch (error) {
     complain(error);
@@ -176,10 +184,8 @@ function setSeed(seed) {
 
 at("model").addEventListener("change", () => take(beginning(models.find((one) => one.id === at("model").value))));
 at("seed").addEventListener("input", () => {
-  const isGood = isSeed(at("seed").value);
-  at("seed").setAttribute("aria-invalid", String(!isGood));
-  at("seed-note").textContent = isGood ? "A seed is the same image for ever." : `A whole number from 0 to ${MAX_SEED}.`;
-  if (isGood) setSeed(Number(at("seed").value));
+  if (isSeed(at("seed").value)) setSeed(Number(at("seed").value));
+  else if (at("seed").value) showSeed(at("seed").value);
 });
 at("seed-back").addEventListener("click", () => setSeed((state.seed ?? 0) - 1));
 at("seed-on").addEventListener("click", () => setSeed((state.seed ?? 0) + 1));
@@ -188,7 +194,12 @@ at("truncation").addEventListener("input", () => {
   const bound = Number(at("truncation").value);
   change({ truncation: bound >= OFF ? null : bound });
 });
-at("keep").addEventListener("click", () => morph.add(state, at("image")));
+at("keep").addEventListener("click", () => {
+  morph.add(state, at("image"));
+  at("spoken").textContent = `Added: ${morph.keyframes.length} keyframes`;
+  at("plate").classList.remove("struck");
+  requestAnimationFrame(() => at("plate").classList.add("struck"));
+});
 at("save").addEventListener("click", async () => {
   const { blob } = await server.image({ ...fields(state, model), scale: scale() });
   save(blob, `${filename(state)}.png`);
@@ -199,9 +210,9 @@ for (const button of document.querySelectorAll("[data-copies]")) {
 }
 at("file").addEventListener("change", () => find(at("file").files[0]));
 for (const kind of ["dragover", "dragleave", "drop"]) {
-  at("plate").addEventListener(kind, (event) => {
+  addEventListener(kind, (event) => {
     if (!model?.encoder) return;
-    event.preventDefault();
+    event.preventDefault(); // a browser would go to the file
     at("veil").hidden = kind !== "dragover";
     if (kind === "drop") find(event.dataTransfer.files[0]);
   });
@@ -215,7 +226,7 @@ async function copy(text, button) {
     await navigator.clipboard.writeText(text);
     button.lastChild.textContent = "Copied";
   } catch {
-    button.lastChild.textContent = "Not allowed here";
+    button.lastChild.textContent = "Not by plain HTTP";
   }
   setTimeout(() => (button.lastChild.textContent = said), 1200);
 }

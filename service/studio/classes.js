@@ -96,7 +96,7 @@ export class Classes {
 /** A labelled slider with its value; `turn(number)` is called as it moves. */
 export function makeDial(name, { min, max, step }, turn) {
   const dial = document.createElement("div");
-  dial.className = "dial";
+  dial.className = "dial line";
   const label = document.createElement("label");
   const output = document.createElement("output");
   const input = document.createElement("input");

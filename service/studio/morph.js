@@ -42,6 +42,7 @@ export class Morph {
   }
 
   draw() {
+    document.getElementById("kept").textContent = this.keyframes.length || "";
     this.none.hidden = this.keyframes.length > 1;
     for (const button of [this.play, this.gif, this.webp]) button.disabled = this.keyframes.length < 2;
     this.list.replaceChildren(...this.keyframes.map((keyframe, place) => this.item(keyframe, place)));
