@@ -171,6 +171,7 @@ class Stream:
                 try:
                     content = await self._made(wanted, superseded)
                 except Problem as problem:
+                    self._superseded += superseded
                     await self._tell(problem, wanted.seq)
                     continue
                 self._under_way.append(wanted.seq)
