@@ -68,8 +68,8 @@ class LatentPath:
         class_vector = np.empty((len(frame), self._class_vector.shape[1]), np.float32)
         for one in np.unique(way):
             rows = way == one
-            latent[rows] = self._method(*self._latent[one : one + 2], weight[rows])
-            class_vector[rows] = lerp(*self._class_vector[one : one + 2], weight[rows])
+            latent[rows] = self._method(self._latent[one], self._latent[one + 1], weight[rows])
+            class_vector[rows] = lerp(self._class_vector[one], self._class_vector[one + 1], weight[rows])
         return latent, class_vector
 
     def _weights(self, frame: npt.NDArray[np.int_], way: npt.NDArray[np.int_]) -> Floats:
@@ -126,7 +126,8 @@ def _slopes(speeds: Floats, steps: npt.NDArray[np.int_], loop: bool) -> Floats:
     if not loop:
         at_start[0] = speeds[0]
     both = np.stack([at_start, at_end], axis=1)
-    return np.divide(both, speeds[:, None], out=np.zeros_like(both), where=speeds[:, None] > 0)
+    slopes: Floats = np.divide(both, speeds[:, None], out=np.zeros_like(both), where=speeds[:, None] > 0)
+    return slopes
 
 
 def neighbours(latent: Latents, others: Latents, strength: float) -> Latents:
