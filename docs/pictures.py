@@ -30,7 +30,7 @@ def main() -> None:
         for row in rows
         for coefficient in COEFFICIENTS
     ]
-    columns = [f"{coefficient:+d}" for coefficient in COEFFICIENTS]
+    columns = [f"{coefficient:+d}" if coefficient else "0" for coefficient in COEFFICIENTS]
     _save("directions", np.concatenate(moved), [f"direction {row}" for row in rows], columns)
 
 

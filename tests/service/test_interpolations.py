@@ -138,9 +138,9 @@ def test_a_keyframe_in_a_zip_is_the_very_png_of_a_single_request(run: Run) -> No
             assert files[place] == (await post(client, **keyframe)).content
         between = json.loads(Image.open(io.BytesIO(files[places[1] + 1])).info["mintage"])
         row = np.frombuffer(base64.urlsafe_b64decode(between["latent"] + "=="), "<f4").tolist()
-        again = await post(client, latent=row, mix=between["mix"], format="npy")
-        shown = frames_of(reply, "zip", 21)
-        np.testing.assert_array_equal(shown[places[1] + 1], array_of(again)[0])
+        again = array_of(await post(client, latent=row, mix=between["mix"], format="npy"))
+        shown = frames_of(reply, "zip", 21)[places[1] + 1]
+        assert (np.abs(shown.astype(int) - again[0]) <= 1).all()  # weights are normalised again
 
     run(scenario)
 
@@ -169,7 +169,10 @@ def test_an_animation_lasts_as_long_as_its_frames(run: Run, fps: int) -> None:
     async def scenario(client: httpx.AsyncClient) -> None:
         for form in ("gif", "webp", "apng"):
             image = Image.open(io.BytesIO((await film(client, format=form, fps=fps)).content))
-            durations = [float(frame.info["duration"]) for frame in ImageSequence.Iterator(image)]
+            durations = []
+            for frame in ImageSequence.Iterator(image):
+                frame.load()
+                durations.append(float(frame.info["duration"]))
             assert abs(sum(durations) - 21_000 / fps) <= 10, form  # milliseconds
             assert min(durations) >= 10
 

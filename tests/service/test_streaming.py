@@ -21,7 +21,7 @@ from generator import Generator
 from generator.paths import LatentPath
 from generator.spec import GeneratorSpec
 from tests.conftest import untrained
-from tests.service.raw_client import Connection, connected
+from tests.service.raw_client import connected
 from tests.service.raw_client import post as raw_post
 from tests.service.test_server import concurrently, serving
 
@@ -57,24 +57,16 @@ def made(url: str) -> int:
 
 
 async def settled(url: str) -> int:
-    """The same, when it stays what it is for a second."""
+    """The same, when it no longer grows."""
     before, now = -1, made(url)
     while now != before:
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         before, now = now, made(url)
     return now
 
 
-async def begin(connection: Connection, request: bytes) -> bytes:
-    """Sends a request and reads the head of its reply and the first bytes of its body."""
-    await connection.send(request)
-    head = await connection._reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), head
-    return await connection._reader.readexactly(2000)
-
-
-@pytest.mark.parametrize("form", STREAMED)
-def test_a_slow_reader_has_the_first_frames_and_holds_back_the_computing(
+@pytest.mark.parametrize("form", ["gif", "npy"])
+def test_a_slow_reader_has_the_first_frames_holds_back_the_others_and_ends_them_when_it_leaves(
     server: tuple[str, int], form: str
 ) -> None:
     url, _ = server
@@ -85,15 +77,14 @@ def test_a_slow_reader_has_the_first_frames_and_holds_back_the_computing(
             connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
             await connection.send(film(LONG, form, scale=4))
             begun = await settled(url) - before
-            assert 0 < begun < LONG / 2  # what the socket's buffers take, and no more
+            assert 0 < begun < LONG / 2  # what the buffers of sockets take, and no more
             connection.writer.transport.resume_reading()  # type: ignore[attr-defined]
-            head = await connection._reader.readuntil(b"\r\n\r\n")
-            assert b"x-keyframes: 0," in head
-            for _ in range(100):
-                await connection._reader.read(2**20)
+            assert b"x-keyframes: 0," in await connection.head()
+            received = 0
+            while received < 20 * 2**20:
+                received += len(await connection.read(2**20))
             assert made(url) - before > begun  # it goes on when the reader does
-        now = await settled(url)  # the reader is gone
-        assert now - before < LONG
+        assert await settled(url) - before < LONG
 
     asyncio.run(scenario())
 
@@ -162,20 +153,6 @@ def test_a_long_film_is_whole_and_right(server: tuple[str, int], artifact: Path)
         image.seek(999)
         shown = np.asarray(image.convert("RGB")).astype(int)
         assert np.abs(shown - expected[-1]).mean() <= (4 if form == "gif" else 0)
-
-
-def test_a_client_that_hangs_up_ends_the_work(server: tuple[str, int]) -> None:
-    url, _ = server
-
-    async def scenario() -> None:
-        before = made(url)
-        for form in STREAMED:
-            async with connected(url) as connection:
-                assert await begin(connection, film(LONG, form))
-        assert await settled(url) - before < 2 * LONG  # of four times as many that were asked for
-
-    asyncio.run(scenario())
-    assert httpx.post(f"{url}/v1/images", json={"label": 0}).status_code == 200
 
 
 def test_a_deadline_before_the_first_frames_is_told(server: tuple[str, int]) -> None:
