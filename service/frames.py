@@ -30,12 +30,13 @@ async def pieces(
     side = model.spec.image_size * scale
     size = max(1, min(model.max_batch, MAX_VALUES // (side * side * model.spec.channels)))
     expires = time.monotonic() + timeout_s
-    for start in range(0, path.frames, size):
-        latent, class_vector = path.part(start, start + size)
-        if of_each:
-            expires = time.monotonic() + timeout_s
-        item = WorkItem(class_vector, latent=latent)
-        yield item, await _made(model, item, expires, patient=start > 0)
+    with model.in_use():
+        for start in range(0, path.frames, size):
+            latent, class_vector = path.part(start, start + size)
+            if of_each:
+                expires = time.monotonic() + timeout_s
+            item = WorkItem(class_vector, latent=latent)
+            yield item, await _made(model, item, expires, patient=start > 0)
 
 
 async def _made(model: ServedModel, item: WorkItem, expires: float, patient: bool) -> Made:

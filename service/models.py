@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ class ServedModel:
         self.directions = artifact.directions
         self.max_batch = settings.max_batch or engine.best_batch
         self.metrics = metrics
+        self._users, self._unused = 0, asyncio.Event()
+        self._unused.set()
         self.warm_batches, images_per_s = self._warm_up()
         self.batcher = MicroBatcher(
             self._generate,
@@ -62,6 +65,23 @@ class ServedModel:
             raise
         self.count(item, made)
         return made
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps the model open for a request that has several items, one after the other."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def close(self) -> None:
+        """Finishes what has begun."""
+        await self._unused.wait()
+        await self.batcher.close()
 
     def count(self, item: WorkItem, outcome: Made | BaseException) -> None:
         """Tells the metrics what became of an item."""
@@ -160,7 +180,7 @@ class Models:
     async def close(self) -> None:
         """Finishes accepted work."""
         for model in self._by_name.values():
-            await model.batcher.close()
+            await model.close()
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._by_name.values())

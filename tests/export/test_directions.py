@@ -19,7 +19,7 @@ from export.onnx_graph import fold_batch_norm
 from export.tail import GraphError
 from generator.artifact import CPU_ONNX, DIRECTIONS, MANIFEST, Artifact
 from generator.directions import MAX_DIRECTIONS, Directions
-from tests.conftest import GREY, untrained
+from tests.conftest import GREY, untrained, without_file
 
 
 def test_directions_are_the_strongest_right_singular_vectors_of_the_first_layer(grey: Path) -> None:
@@ -72,21 +72,12 @@ def test_a_graph_that_does_not_begin_with_a_linear_layer_is_refused(grey: Path) 
         main_directions(model.SerializeToString())
 
 
-def without_directions(path: Path) -> Artifact:
-    """An artifact from which the directions are taken, as of the version before them."""
-    fields = json.loads((path / MANIFEST).read_text())
-    del fields["files"][DIRECTIONS]
-    (path / MANIFEST).write_text(json.dumps(fields))
-    (path / DIRECTIONS).unlink()
-    return Artifact.open(path)
-
-
 @pytest.mark.parametrize("linked", [False, True])
 def test_completing_adds_directions_and_keeps_the_digest(grey: Path, tmp_path: Path, linked: bool) -> None:
     exported = Artifact.open(grey).manifest
     path = tmp_path / (exported.id if linked else "grey")
     shutil.copytree(grey, path)
-    before = without_directions(path).manifest
+    before = Artifact.open(without_file(path, DIRECTIONS)).manifest
     if linked:
         (tmp_path / "grey").symlink_to(exported.id)
         path = tmp_path / "grey"

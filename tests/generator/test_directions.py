@@ -18,7 +18,7 @@ AXES = Directions(np.eye(4, dtype=np.float32)[:3], np.array([0.5, 0.3, 0.1], np.
 
 def test_a_latent_is_moved_by_the_sum_of_coefficient_times_unit_direction() -> None:
     rows = latents([1, 2], 4)
-    np.testing.assert_allclose(AXES.moved(rows, {0: 2.5, 2: -1}), rows + [2.5, 0, -1, 0], atol=1e-6)
+    np.testing.assert_allclose(AXES.moved(rows, {0: 2.5, 2: -1}), rows + np.array([2.5, 0, -1, 0]), atol=1e-6)
     np.testing.assert_array_equal(AXES.moved(rows, {}), rows)
     np.testing.assert_array_equal(AXES.moved(rows, {1: 0}), rows)
     assert AXES.moved(rows, {0: 1}).dtype == np.float32
