@@ -105,6 +105,17 @@ def test_the_speed_of_a_loop_has_no_jump_also_where_it_closes(seed: int) -> None
     assert steps.max() < 1.2 * steps.mean()  # and so the first frame is not repeated at the end
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_speed_of_a_straight_loop_has_no_jump_whatever_the_norms(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    latent = (latents(range(5), 64) * draw.uniform(0.5, 2, (5, 1))).astype(np.float32)
+    path = LatentPath(latent, classes(0, 0, 0, 0, 0), 240, "lerp", loop=True)
+    found = path.part(0, 240)[0].astype(np.float64)
+    steps = np.linalg.norm(np.roll(found, -1, axis=0) - found, axis=1)
+    assert np.abs(np.diff(steps, append=steps[0])).max() < 0.03 * steps.mean()
+    assert steps.min() > 0.8 * steps.mean()
+
+
 def test_a_short_way_between_two_long_ones_slows_the_pace_down_and_up_again_without_a_jump() -> None:
     a, b, c = latents([1, 2, 3], 64)
     near = (a + 0.01 * b).astype(np.float32)
