@@ -42,13 +42,16 @@ class LatentPath:
     ) -> None:
         """Keyframes: latent [K, latent_dim], class_vector [K, num_classes].
 
-        Raises ValueError for fewer than two or more than 64 keyframes, and for fewer frames than keyframes.
+        Raises ValueError for fewer than two or more than 64 keyframes, for fewer frames than keyframes, and
+        for lists of two lengths.
         """
         count = len(latent)
         if not 2 <= count <= MAX_KEYFRAMES:
             raise ValueError(f"{count} keyframes: allowed are 2 to {MAX_KEYFRAMES}")
         if frames < count:
             raise ValueError(f"{frames} frames for {count} keyframes: each of them needs one")
+        if len(class_vector) != count:
+            raise ValueError(f"{len(class_vector)} class vectors for {count} latents: one each is needed")
         self.frames, self._method = frames, METHODS[method]
         last = [0] if loop else []
         places = [*range(count), *last]

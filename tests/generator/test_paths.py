@@ -161,6 +161,8 @@ def test_too_few_or_too_many_are_refused() -> None:
         LatentPath(latent[:1], vectors[:1], 9)
     with pytest.raises(ValueError, match="65 keyframes: allowed are 2 to 64"):
         LatentPath(latent, vectors, 99)
+    with pytest.raises(ValueError, match="3 class vectors for 4 latents"):
+        LatentPath(latent[:4], vectors[:3], 9)
     with pytest.raises(ValueError, match="3 frames for 4 keyframes"):
         LatentPath(latent[:4], vectors[:4], 3)
 
