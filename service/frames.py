@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 from generator.paths import LatentPath
 from service.batching import Made
-from service.errors import Overloaded
+from service.errors import Expired, Overloaded
 from service.keys import charge
 from service.models import ServedModel
 from service.work import WorkItem
@@ -36,7 +36,14 @@ async def pieces(
             if of_each:
                 expires = time.monotonic() + timeout_s
             item = WorkItem(class_vector, latent=latent)
-            yield item, await _made(model, item, expires, patient=start > 0)
+            try:
+                made = await _made(model, item, expires, patient=start > 0)
+            except Expired:  # which tells only what was left for this piece
+                raise Expired(
+                    f"timeout_ms {timeout_s * 1000:.0f} was over before frame {start} was made: allow more "
+                    "time, or ask for fewer frames"
+                ) from None
+            yield item, made
 
 
 async def _made(model: ServedModel, item: WorkItem, expires: float, patient: bool) -> Made:
