@@ -24,6 +24,7 @@ from service.settings import Settings
 from service.watchdog import engine_call
 from service.work import WorkItem, batch_inputs
 
+AGAIN_S = 0.02  # between two tries to get into a queue that is full
 WARMING_UP = "models are still warming up: ask again in a second"
 
 
@@ -56,15 +57,29 @@ class ServedModel:
         charge(item.count)
         return await self.make_charged(item, timeout_s)
 
-    async def make_charged(self, item: WorkItem, timeout_s: float) -> Made:
-        """As `make`, of images that have been charged. Raises what MicroBatcher.submit raises."""
+    async def make_charged(self, item: WorkItem, timeout_s: float, patient: bool = False) -> Made:
+        """As `make`, of images that have been charged; with `patient` a full queue is waited for.
+
+        Raises what MicroBatcher.submit raises.
+        """
         try:
-            made = await self.batcher.submit(item, timeout_s)
+            made = await (self._in_turn if patient else self.batcher.submit)(item, timeout_s)
         except (Overloaded, Expired, asyncio.CancelledError) as error:
             self.count(item, error)
             raise
         self.count(item, made)
         return made
+
+    async def _in_turn(self, item: WorkItem, timeout_s: float) -> Made:
+        """As MicroBatcher.submit, but a full queue is asked again until the time is over."""
+        expires = time.monotonic() + timeout_s
+        while True:
+            try:
+                return await self.batcher.submit(item, expires - time.monotonic())
+            except Overloaded:
+                if time.monotonic() + AGAIN_S > expires:
+                    raise
+            await asyncio.sleep(AGAIN_S)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
