@@ -84,7 +84,9 @@ class Generator:
         directions: Mapping[int, float] | None = None,
     ) -> Latents:
         """What the images of seeds are made of, float32 [N, latent_dim]; as in `images`."""
-        latent = latents(seeds, self.spec.latent_dim, truncation, self.spec.noise)
+        return self._moved(latents(seeds, self.spec.latent_dim, truncation, self.spec.noise), directions)
+
+    def _moved(self, latent: Latents, directions: Mapping[int, float] | None) -> Latents:
         if not directions:
             return latent
         if self.artifact.directions is None:
@@ -102,6 +104,7 @@ class Generator:
         loop: bool = False,
         easing: Easing = "linear",
         truncation: float | None = None,
+        directions: Mapping[int, float] | None = None,
     ) -> Pixels:
         """Frames of a way from keyframe to keyframe, each a label and a seed; uint8 [frames, H, W, C].
 
@@ -109,7 +112,7 @@ class Generator:
         `LatentPath` and `frames_of`. Raises what `images` and LatentPath raise.
         """
         vectors = self.spec.class_vectors(labels)
-        path = LatentPath(self.latents(seeds, truncation), vectors, frames, method, loop, easing)
+        path = LatentPath(self.latents(seeds, truncation, directions), vectors, frames, method, loop, easing)
         return np.concatenate(list(self.frames_of(path)))
 
     def frames_of(self, path: LatentPath) -> Iterator[Pixels]:
@@ -125,6 +128,7 @@ class Generator:
         n: int = 8,
         variation_seed: int = 0,
         truncation: float | None = None,
+        directions: Mapping[int, float] | None = None,
     ) -> Pixels:
         """Neighbours of one image, uint8 [n, H, W, C]: itself at strength 0, unrelated ones at 1.
 
@@ -133,12 +137,18 @@ class Generator:
         """
         others = [(variation_seed + place) & MAX_SEED for place in range(n)]
         near = neighbours(self.latents([seed], truncation)[0], self.latents(others, truncation), strength)
-        return self.images_from(near, self.spec.class_vectors([label] * n))
+        return self.images_from(self._moved(near, directions), self.spec.class_vectors([label] * n))
 
-    def grid(self, labels: Sequence[Label], seeds: Sequence[int], truncation: float | None = None) -> Pixels:
+    def grid(
+        self,
+        labels: Sequence[Label],
+        seeds: Sequence[int],
+        truncation: float | None = None,
+        directions: Mapping[int, float] | None = None,
+    ) -> Pixels:
         """Each class with each seed, uint8 [labels, seeds, H, W, C]. Raises what `images` raises."""
         each = [label for label in labels for _ in seeds]
-        images = self.images(each, list(seeds) * len(labels), truncation)
+        images = self.images(each, list(seeds) * len(labels), truncation, directions)
         return images.reshape(len(labels), len(seeds), *images.shape[1:])
 
     def images_from(self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,8 @@ class LatentPath:
     The pace, in short: each way between two keyframes gets frames in proportion to its length, and the
     position on the whole way is a function of the frame that has no corner (with one derivative,
     monotone), in a loop also where it closes. So the speed never jumps; the direction of the way does turn at
-    a keyframe, since great circles meet there at an angle. `ease-in-out` comes to rest at each keyframe.
+    a keyframe, since ways meet there at an angle. (Of `nlerp` this is true of how far a way has been gone; it
+    turns faster half-way.) `ease-in-out` comes to rest at each keyframe.
     """
 
     def __init__(
@@ -40,13 +42,16 @@ class LatentPath:
     ) -> None:
         """Keyframes: latent [K, latent_dim], class_vector [K, num_classes].
 
-        Raises ValueError for fewer than two or more than 64 keyframes, and for fewer frames than keyframes.
+        Raises ValueError for fewer than two or more than 64 keyframes, for fewer frames than keyframes, and
+        for lists of two lengths.
         """
         count = len(latent)
         if not 2 <= count <= MAX_KEYFRAMES:
             raise ValueError(f"{count} keyframes: allowed are 2 to {MAX_KEYFRAMES}")
         if frames < count:
             raise ValueError(f"{frames} frames for {count} keyframes: each of them needs one")
+        if len(class_vector) != count:
+            raise ValueError(f"{len(class_vector)} class vectors for {count} latents: one each is needed")
         self.frames, self._method = frames, METHODS[method]
         last = [0] if loop else []
         places = [*range(count), *last]
@@ -68,8 +73,8 @@ class LatentPath:
         class_vector = np.empty((len(frame), self._class_vector.shape[1]), np.float32)
         for one in np.unique(way):
             rows = way == one
-            latent[rows] = self._method(*self._latent[one : one + 2], weight[rows])
-            class_vector[rows] = lerp(*self._class_vector[one : one + 2], weight[rows])
+            latent[rows] = self._method(self._latent[one], self._latent[one + 1], weight[rows])
+            class_vector[rows] = lerp(self._class_vector[one], self._class_vector[one + 1], weight[rows])
         return latent, class_vector
 
     def _weights(self, frame: npt.NDArray[np.int_], way: npt.NDArray[np.int_]) -> Floats:
@@ -80,17 +85,19 @@ class LatentPath:
         return np.clip(weight, 0, 1)
 
     def _lengths(self, method: Method) -> Floats:
-        """Of each way: how far the latent goes, in radians or in norms, and how far the class vector."""
+        """Of each way: how far the latent goes, and how far the class vector; [ways].
+
+        The latent's part is the angle in radians and the change of its norm, of a straight way the distance;
+        norms and distances in units of the keyframes' mean norm.
+        """
         norms = np.linalg.norm(self._latent.astype(np.float64), axis=1)
+        unit = float(norms.mean()) or 1.0
         lengths = []
-        for one in range(len(norms) - 1):
-            a, b = self._latent[one].astype(np.float64), self._latent[one + 1].astype(np.float64)
-            larger = max(norms[one], norms[one + 1]) or 1.0
+        for one, (a, b) in enumerate(pairwise(self._latent)):
             if method == "lerp":
-                moved = float(np.linalg.norm(b - a)) / larger
+                moved = float(np.linalg.norm(b.astype(np.float64) - a)) / unit
             else:
-                turned = angle_between(self._latent[one], self._latent[one + 1])
-                moved = math.hypot(turned, (norms[one + 1] - norms[one]) / larger)
+                moved = math.hypot(angle_between(a, b), (norms[one + 1] - norms[one]) / unit)
             mixed = float(np.linalg.norm(self._class_vector[one + 1] - self._class_vector[one]))
             lengths.append(math.hypot(moved, mixed))
         return np.array(lengths)
@@ -126,7 +133,8 @@ def _slopes(speeds: Floats, steps: npt.NDArray[np.int_], loop: bool) -> Floats:
     if not loop:
         at_start[0] = speeds[0]
     both = np.stack([at_start, at_end], axis=1)
-    return np.divide(both, speeds[:, None], out=np.zeros_like(both), where=speeds[:, None] > 0)
+    slopes: Floats = np.divide(both, speeds[:, None], out=np.zeros_like(both), where=speeds[:, None] > 0)
+    return slopes
 
 
 def neighbours(latent: Latents, others: Latents, strength: float) -> Latents:

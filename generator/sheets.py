@@ -20,14 +20,15 @@ def labelled_sheet(images: Pixels, rows: Sequence[str], columns: Sequence[str] =
     Names of columns stand above them, upright where they are wider than an image.
     """
     count, side = len(images) // len(rows), images.shape[1]
-    font = ImageFont.load_default(max(MIN_FONT, min(MAX_FONT, side * 3 // 5)))
+    height = max(MIN_FONT, min(MAX_FONT, side * 3 // 5))
+    font = ImageFont.load_default(height)
     names = [_shortened(name) for name in rows]
     heads = [_word(_shortened(name), font) for name in columns]
     turned = any(head.width > side for head in heads)
     heads = [head.transpose(Image.Transpose.ROTATE_90) if turned else head for head in heads]
     left = MARGIN + int(max(font.getlength(name) for name in names)) + MARGIN
     top = MARGIN + max((head.height + MARGIN // 2 for head in heads), default=0)
-    step = max(side, int(font.size) + 2 if turned or len(rows) > 1 else 0) + GAP
+    step = max(side, height + 2) + GAP
     size = (left + count * step - GAP + MARGIN, top + len(rows) * step - GAP + MARGIN)
     sheet = Image.new("RGB", size, GROUND)
     pen = ImageDraw.Draw(sheet)

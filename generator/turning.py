@@ -100,7 +100,8 @@ def _corrected(a: Floats, b: Floats, weight: Floats) -> Floats:
     if math.pi - _angle(a / norm_a, b / norm_b) < STRAIGHT:
         return _turned(a, b, weight)
     norm = (1 - weight) * norm_a + weight * norm_b
-    return points * (norm / np.linalg.norm(points, axis=1, keepdims=True))
+    corrected: Floats = points * (norm / np.linalg.norm(points, axis=1, keepdims=True))
+    return corrected
 
 
 def _right_angle_to(direction: Floats) -> Floats:

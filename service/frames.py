@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 
 from generator.paths import LatentPath
 from service.batching import Made
-from service.errors import Overloaded
+from service.errors import Expired
 from service.keys import charge
 from service.models import ServedModel
 from service.work import WorkItem
 
 MAX_VALUES = 4_000_000  # of a piece, enlarged: frames that large are made one by one
-AGAIN_S = 0.02  # between two tries to get on, while the queue is full
 
 
 async def pieces(
@@ -30,19 +28,17 @@ async def pieces(
     side = model.spec.image_size * scale
     size = max(1, min(model.max_batch, MAX_VALUES // (side * side * model.spec.channels)))
     expires = time.monotonic() + timeout_s
-    for start in range(0, path.frames, size):
-        latent, class_vector = path.part(start, start + size)
-        if of_each:
-            expires = time.monotonic() + timeout_s
-        item = WorkItem(class_vector, latent=latent)
-        yield item, await _made(model, item, expires, patient=start > 0)
-
-
-async def _made(model: ServedModel, item: WorkItem, expires: float, patient: bool) -> Made:
-    while True:
-        try:
-            return await model.make_charged(item, max(0.0, expires - time.monotonic()))
-        except Overloaded:
-            if not patient or time.monotonic() + AGAIN_S > expires:
-                raise
-            await asyncio.sleep(AGAIN_S)
+    with model.in_use():
+        for start in range(0, path.frames, size):
+            latent, class_vector = path.part(start, start + size)
+            if of_each:
+                expires = time.monotonic() + timeout_s
+            item = WorkItem(class_vector, latent=latent)
+            try:
+                made = await model.make_charged(item, max(0.0, expires - time.monotonic()), patient=start > 0)
+            except Expired:  # which tells only what was left for this piece
+                raise Expired(
+                    f"timeout_ms {timeout_s * 1000:.0f} was over before frame {start} was made: allow more "
+                    "time, or ask for fewer frames"
+                ) from None
+            yield item, made

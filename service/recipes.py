@@ -54,7 +54,7 @@ class Recipe(Struct, frozen=True, eq=False):
     def subject(self, place: int) -> dict[str, Any]:
         """All of one image but the model."""
         item = self.item
-        told = {**self.common(), **(self.each[place] if self.each else {})}
+        told = {**(self.each[place] if self.each else {}), **self.common()}
         del told["model"]
         if item.seeds:
             return {**told, "seed": item.seeds[place]}

@@ -59,6 +59,15 @@ def of_an_earlier_version(path: Path, copy: Path) -> Path:
     return copy
 
 
+def without_file(path: Path, file: str) -> Path:
+    """Takes a file that the digest is not of out of an artifact; its folder."""
+    fields = json.loads((path / MANIFEST).read_text())
+    del fields["files"][file]
+    (path / MANIFEST).write_text(json.dumps(fields))
+    (path / file).unlink()
+    return path
+
+
 @pytest.fixture(scope="session")
 def grey_of_an_earlier_version(grey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return of_an_earlier_version(grey, tmp_path_factory.mktemp("earlier") / "grey")

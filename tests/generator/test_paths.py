@@ -24,8 +24,8 @@ def random_path(seed: int, loop: bool = False, **options: Any) -> tuple[LatentPa
     """A path with its keyframes: two to seven of them, their norms and classes all different."""
     draw = np.random.default_rng(seed)
     count, dim = int(draw.integers(2, 8)), int(draw.integers(2, 65))
-    latent = latents(draw.integers(0, 2**32, count).tolist(), dim) * draw.uniform(0.3, 2, (count, 1))
-    latent = latent.astype(np.float32)
+    drawn = latents(draw.integers(0, 2**32, count).tolist(), dim)
+    latent = (drawn * draw.uniform(0.3, 2, (count, 1))).astype(np.float32)
     class_vector = draw.dirichlet([1, 1, 1], count).astype(np.float32)
     frames = int(draw.integers(8 * count, 300))
     return LatentPath(latent, class_vector, frames, loop=loop, **options), latent, class_vector
@@ -86,7 +86,8 @@ def steps_of_loop(path: LatentPath) -> npt.NDArray[np.float64]:
     pairs = [(frame, (frame + 1) % path.frames) for frame in range(path.frames)]
     turned = np.array([angle_between(latent[a], latent[b]) for a, b in pairs])
     moved = np.array([np.linalg.norm(mixed[b] - mixed[a]) for a, b in pairs])
-    return np.hypot(turned, moved)
+    steps: npt.NDArray[np.float64] = np.hypot(turned, moved)
+    return steps
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -94,7 +95,7 @@ def test_the_speed_of_a_loop_has_no_jump_also_where_it_closes(seed: int) -> None
     draw = np.random.default_rng(seed)
     count = int(draw.integers(2, 7))
     latent = latents(draw.integers(0, 2**32, count).tolist(), 64)
-    latent = latent / np.linalg.norm(latent, axis=1, keepdims=True)
+    latent = (latent / np.linalg.norm(latent, axis=1, keepdims=True)).astype(np.float32)
     path = LatentPath(latent, classes(*draw.integers(0, 3, count).tolist()), 240, loop=True)
     steps = steps_of_loop(path)
     changes = np.abs(np.diff(np.concatenate([steps, steps[:1]])))
@@ -102,6 +103,17 @@ def test_the_speed_of_a_loop_has_no_jump_also_where_it_closes(seed: int) -> None
     assert changes.max() < 0.03 * steps.mean()
     assert steps.min() > 0.8 * steps.mean()  # it never rests,
     assert steps.max() < 1.2 * steps.mean()  # and so the first frame is not repeated at the end
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_speed_of_a_straight_loop_has_no_jump_whatever_the_norms(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    latent = (latents(range(5), 64) * draw.uniform(0.5, 2, (5, 1))).astype(np.float32)
+    path = LatentPath(latent, classes(0, 0, 0, 0, 0), 240, "lerp", loop=True)
+    found = path.part(0, 240)[0].astype(np.float64)
+    steps = np.linalg.norm(np.roll(found, -1, axis=0) - found, axis=1)
+    assert np.abs(np.diff(steps, append=steps[0])).max() < 0.03 * steps.mean()
+    assert steps.min() > 0.8 * steps.mean()
 
 
 def test_a_short_way_between_two_long_ones_slows_the_pace_down_and_up_again_without_a_jump() -> None:
@@ -149,6 +161,8 @@ def test_too_few_or_too_many_are_refused() -> None:
         LatentPath(latent[:1], vectors[:1], 9)
     with pytest.raises(ValueError, match="65 keyframes: allowed are 2 to 64"):
         LatentPath(latent, vectors, 99)
+    with pytest.raises(ValueError, match="3 class vectors for 4 latents"):
+        LatentPath(latent[:4], vectors[:3], 9)
     with pytest.raises(ValueError, match="3 frames for 4 keyframes"):
         LatentPath(latent[:4], vectors[:4], 3)
 

@@ -123,7 +123,7 @@ def test_a_websocket_outlives_the_time_for_a_head_and_is_gone_when_its_client_is
         await asyncio.sleep(3 * Impatient.head_s)
         ping, pong = b"\x89\x80\0\0\0\0", b"\x8a\0"
         await connection.send(ping)
-        assert await connection.receive(len(pong)) == pong
+        assert await connection.read(len(pong)) == pong
         assert len(state.connections) == 1
         connection.writer.close()
         while state.connections or state.tasks:

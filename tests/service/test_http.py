@@ -214,6 +214,7 @@ def test_the_documentation_describes_every_route_and_needs_no_internet(run: Call
         for example in examples["examples"].values():
             assert (await post(client, **example["value"])).status_code == 200
         for route, path in [
+            *((path, path) for path in ("/v1/interpolations", "/v1/variations", "/v1/grids")),
             ("/v1/images/generations", "/v1/images/generations"),
             ("/v2/models/{model}/infer", "/v2/models/grey.by_label/infer"),
         ]:
