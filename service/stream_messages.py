@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import random
+import reprlib
 import struct
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
-from generator.latents import MAX_SEED, latents
+from generator.latents import MAX_SEED
 from generator.pixels import enlarge
 from service.batching import Made
 from service.encoding import Rendering
 from service.errors import BadRequest, InvalidField
 from service.models import Models, ServedModel
 from service.requests import ALLOWED, ImagesRequest, images_request, invalid_field, work_item
-from service.work import WorkItem
+from service.settings import Settings
+from service.work import WorkItem, latents_of
 
 FORMS = ("raw", "png", "webp")  # their places are their numbers in a frame's header
 MAX_WINDOW = 64
@@ -112,11 +115,11 @@ class Course:
         if seq <= self._seq:
             raise InvalidField("seq", f"seq {seq}: allowed is more than {self._seq}, the one before")
         recipe = changed(self._recipe, message.changes)
-        model = self._models.of_request(recipe.get("model"))
+        model = self._models.of_request(images_request(recipe).model)
         if "seed" not in recipe and "latent" not in recipe:
             recipe["seed"] = random.getrandbits(32)
         if control.delta is not None:
-            recipe = moved(recipe, control.delta, model)
+            recipe = moved(recipe, control.delta, model, self._models.settings)
         request = images_request(recipe)
         item = work_item(request, model.spec, self._models.settings, model.directions)
         form = control.format or self._form
@@ -134,25 +137,23 @@ def changed(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def moved(
-    recipe: dict[str, Any], delta: dict[str, float] | list[float], model: ServedModel
+    recipe: dict[str, Any], delta: dict[str, float] | list[float], model: ServedModel, settings: Settings
 ) -> dict[str, Any]:
-    """The recipe a step further: along directions, or by a vector in latent space. Raises InvalidField."""
+    """A valid recipe a step further: along directions, or by a vector in latent space. Raises InvalidField."""
     if isinstance(delta, dict):
-        before = recipe.get("directions") or {}
+        before = recipe.get("directions", {})
         steps = {name: before.get(name, 0.0) + step for name, step in delta.items()}
         return {**recipe, "directions": {**before, **steps}}
-    spec = model.spec
-    if len(delta) != spec.latent_dim:
+    start = {name: value for name, value in recipe.items() if name != "directions"}
+    latent = latents_of(work_item(images_request(start), model.spec, settings), model.spec)
+    if latent.shape != (1, len(delta)):
         raise InvalidField(
-            "delta", f"delta has {len(delta)} components: allowed are {spec.latent_dim}, or an object"
+            "delta",
+            f"delta has {len(delta)} components and moves {len(latent)} images: allowed are "
+            f"{model.spec.latent_dim} and one, or an object of directions",
         )
-    start = recipe.get("latent")
-    if start is None:
-        images_request(recipe)  # so that seed and truncation are what they may be
-        start = latents([recipe["seed"]], spec.latent_dim, recipe.get("truncation"), spec.noise)[0].tolist()
-    latent = [a + b for a, b in zip(start, delta, strict=False)]
     kept = {name: value for name, value in recipe.items() if name not in ("seed", "truncation")}
-    return {**kept, "latent": latent}
+    return {**kept, "latent": (latent[0] + np.array(delta)).tolist()}
 
 
 def _rendering(request: ImagesRequest, form: str, item: WorkItem, model: ServedModel) -> Rendering:
