@@ -67,7 +67,9 @@ class Message(Struct, frozen=True):
 
     @property
     def wants_frame(self) -> bool:
-        return bool(self.changes) or self.control.delta is not None or self.control.seq is not None
+        control = self.control
+        asked = (control.seq, control.delta, control.format)
+        return bool(self.changes) or any(field is not None for field in asked)
 
 
 class Wanted(Struct, frozen=True, eq=False):
@@ -90,7 +92,8 @@ def parse(text: str | None) -> Message:
         raise BadRequest(f'not a JSON object: {error}. Send one such as {{"label": 0, "seed": 7}}') from None
     unknown = [name for name in fields if name not in ALLOWED_HERE]
     if unknown:
-        raise InvalidField(unknown[0], f"unknown field {unknown[0]!r}: allowed are {', '.join(ALLOWED_HERE)}")
+        name = reprlib.repr(unknown[0])
+        raise InvalidField(unknown[0][:100], f"unknown field {name}: allowed are {', '.join(ALLOWED_HERE)}")
     given = {name: value for name, value in fields.items() if name in CONTROL}
     try:
         control = msgspec.convert(given, Control)
@@ -139,7 +142,7 @@ def changed(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 def moved(
     recipe: dict[str, Any], delta: dict[str, float] | list[float], model: ServedModel, settings: Settings
 ) -> dict[str, Any]:
-    """A valid recipe a step further: along directions, or by a vector in latent space. Raises InvalidField."""
+    """A valid recipe a step further: along directions, or by a vector. Raises InvalidField."""
     if isinstance(delta, dict):
         before = recipe.get("directions", {})
         steps = {name: before.get(name, 0.0) + step for name, step in delta.items()}
