@@ -22,7 +22,16 @@ export class Steer {
     this.pad.addEventListener("dblclick", () => this.move(0, 0));
     this.centre.addEventListener("click", () => this.settle({}));
     this.drift.addEventListener("click", () => this.setDrifting(!this.drifting));
-    for (const axis of [this.across, this.up]) axis.addEventListener("change", () => this.show(this.amounts));
+    for (const axis of [this.across, this.up]) axis.addEventListener("change", () => this.turnTo());
+  }
+
+  /** The pad over the directions that are chosen; never the same one twice. */
+  turnTo() {
+    for (const [axis, other] of [[this.across, this.up], [this.up, this.across]]) {
+      for (const option of axis.options) option.disabled = option.value === other.value;
+    }
+    this.points = [];
+    if (this.amounts) this.show(this.amounts);
   }
 
   offer(model) {
@@ -45,6 +54,8 @@ export class Steer {
       return dial;
     });
     this.directions.replaceChildren(...this.dials);
+    this.amounts = null; // of another model
+    this.turnTo();
   }
 
   show(amounts) {

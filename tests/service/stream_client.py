@@ -77,5 +77,5 @@ class Client:
 
 @contextmanager
 def streaming(url: str, path: str = "/v1/stream", **options: Any) -> Iterator[Client]:
-    with connect(f"{url.replace('http', 'ws', 1)}{path}", compression=None, **options) as socket:
+    with connect(f"{url.replace('http', 'ws', 1)}{path}", compression=None, max_size=None, **options) as socket:
         yield Client(socket)
