@@ -62,7 +62,8 @@ export class Steer {
     this.amounts = amounts;
     const x = amounts[this.across.value] ?? 0;
     const y = amounts[this.up.value] ?? 0;
-    const [left, top] = [(x / REACH) * FACE, (-y / REACH) * FACE];
+    const within = FACE / Math.max(REACH, Math.hypot(x, y)); // the sliders reach beyond the coin
+    const [left, top] = [x * within, -y * within];
     this.handle.setAttribute("transform", `translate(${left.toFixed(2)} ${top.toFixed(2)})`);
     this.points = [...this.points, `${left.toFixed(1)},${top.toFixed(1)}`].slice(-TRAIL);
     this.trail.setAttribute("points", this.points.join(" "));
