@@ -49,13 +49,14 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
             if parameter["in"] == "path":
                 parameter["schema"] = {"enum": words[parameter["name"]]}
     label, coefficient = {"enum": [0, 1, "Bag", "cat"]}, {"type": "number", "minimum": -11, "maximum": 11}
+    some = {"type": "object", "properties": {"0": coefficient, "4": coefficient}}
     narrow = {
         "model": {"enum": ["grey", "rgb", None]},
         "label": label,
         "labels": {"anyOf": [{"const": "all"}, {"type": "array", "items": label, "minItems": 1}]},
-        "directions": {"type": "object", "properties": {"0": coefficient, "4": coefficient}},
+        "directions": {"anyOf": [some, {"type": "null"}]},
         "frames": {"type": "integer", "minimum": 2, "maximum": 210},
-        "n": {"type": "integer", "minimum": 1, "maximum": 70},
+        "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 70},
     }
     for name in ("ImagesRequest", "InterpolationRequest", "Keyframe", "VariationsRequest", "GridRequest"):
         fields = document["components"]["schemas"][name]["properties"]
