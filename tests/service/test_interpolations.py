@@ -111,7 +111,7 @@ def test_frames_of_colour_keep_their_pixels(run: Run, rgb: Path, form: str) -> N
 def test_a_gif_of_colour_is_near_to_its_pixels(run: Run) -> None:
     async def scenario(client: httpx.AsyncClient) -> None:
         keyframes = [{"label": "cat", "seed": 7}, {"label": "dog", "seed": 8}]
-        fields = {"keyframes": keyframes, "frames": 9, "model": "rgb", "scale": 3}
+        fields: dict[str, Any] = {"keyframes": keyframes, "frames": 9, "model": "rgb", "scale": 3}
         shown = frames_of(await film(client, **fields, format="gif"), "gif", 9, channels=3)
         exact = array_of(await film(client, **fields, format="npy"))
         assert shown.shape == exact.shape
@@ -220,7 +220,8 @@ def test_truncation_and_directions_are_of_all_keyframes_that_state_none(run: Run
             {"label": 0, "seed": 2, "truncation": 1.5, "directions": {"1": 1}},
             {"label": 0, "latent": latents([3], 5)[0].tolist()},
         ]
-        fields = {"keyframes": keyframes, "frames": 3, "truncation": 0.5, "directions": {"0": 2}}
+        fields: dict[str, Any] = {"keyframes": keyframes, "frames": 3, "truncation": 0.5}
+        fields["directions"] = {"0": 2}
         made = array_of(await film(client, **fields, format="npy"))
         latent = np.concatenate(
             [

@@ -252,38 +252,38 @@ def test_an_artifact_without_directions_is_served_and_says_what_adds_them(
 
 
 def test_wrong_requests_name_the_field(run: Run) -> None:
+    wrong_variations: list[tuple[dict[str, Any], str, str]] = [
+        ({"label": 0, "strength": 1.1}, "strength", "numbers from 0 to 1"),
+        ({"label": 0, "strength": -0.1}, "strength", "numbers from 0 to 1"),
+        ({"label": 0, "n": 0}, "n", "whole numbers from 1"),
+        ({"label": 0, "n": 33}, "n", "allowed are 1 to 32"),
+        ({"label": 0, "variation_seed": -1}, "variation_seed", "whole numbers from 0"),
+        ({"seed": 1}, "label", "give either label"),
+        ({"label": 0, "latent": [1]}, "latent", "1 components"),
+        ({"label": 0, "latent": [[0] * 5]}, "latent", "a list of numbers"),
+        ({"label": 0, "latent": [0] * 5, "seed": 1}, "seed", "exclude each other"),
+        ({"label": 0, "seeds": [1]}, "seeds", "unknown field"),
+    ]
+    wrong_grids: list[tuple[dict[str, Any], str, str]] = [
+        ({"seeds": [1]}, "labels", "labels is missing"),
+        ({"labels": "all"}, "seeds", "seeds is missing"),
+        ({"labels": "some", "seeds": [1]}, "labels", '"all", or a list of classes'),
+        ({"labels": [], "seeds": [1]}, "labels", '"all", or a list of classes'),
+        ({"labels": ["Hat"], "seeds": [1]}, "labels", "'Hat' is not a class"),
+        ({"labels": ["Bag", 1], "seeds": [1]}, "labels", "labels has 1 2 times"),
+        ({"labels": "all", "seeds": []}, "seeds", "a list of whole numbers"),
+        ({"labels": "all", "seeds": [1, 2, 1]}, "seeds", "seeds has 1 2 times"),
+        ({"labels": "all", "seeds": [-1]}, "seeds", "a list of whole numbers"),
+        ({"labels": "all", "seeds": list(range(11))}, "seeds", "33 images"),
+        ({"labels": "all", "seeds": [1], "axis_labels": 1}, "axis_labels", "true or false"),
+        ({"labels": "all", "seeds": [1], "quality": 5}, "quality", "quality is for jpeg and webp"),
+    ]
+
     async def scenario(client: httpx.AsyncClient) -> None:
-        for fields, field, message in (
-            ({"label": 0, "strength": 1.1}, "strength", "numbers from 0 to 1"),
-            ({"label": 0, "strength": -0.1}, "strength", "numbers from 0 to 1"),
-            ({"label": 0, "n": 0}, "n", "whole numbers from 1"),
-            ({"label": 0, "n": 33}, "n", "allowed are 1 to 32"),
-            ({"label": 0, "variation_seed": -1}, "variation_seed", "whole numbers from 0"),
-            ({"seed": 1}, "label", "give either label"),
-            ({"label": 0, "latent": [1]}, "latent", "1 components"),
-            ({"label": 0, "latent": [[0] * 5]}, "latent", "a list of numbers"),
-            ({"label": 0, "latent": [0] * 5, "seed": 1}, "seed", "exclude each other"),
-            ({"label": 0, "seeds": [1]}, "seeds", "unknown field"),
-        ):
-            refused = problem(await variations(client, **fields), 422)
-            assert refused["field"] == field
-            assert message in refused["detail"]
-        for fields, field, message in (
-            ({"seeds": [1]}, "labels", "labels is missing"),
-            ({"labels": "all"}, "seeds", "seeds is missing"),
-            ({"labels": "some", "seeds": [1]}, "labels", '"all", or a list of classes'),
-            ({"labels": [], "seeds": [1]}, "labels", '"all", or a list of classes'),
-            ({"labels": ["Hat"], "seeds": [1]}, "labels", "'Hat' is not a class"),
-            ({"labels": ["Bag", 1], "seeds": [1]}, "labels", "labels has 1 2 times"),
-            ({"labels": "all", "seeds": []}, "seeds", "a list of whole numbers"),
-            ({"labels": "all", "seeds": [1, 2, 1]}, "seeds", "seeds has 1 2 times"),
-            ({"labels": "all", "seeds": [-1]}, "seeds", "a list of whole numbers"),
-            ({"labels": "all", "seeds": list(range(11))}, "seeds", "33 images"),
-            ({"labels": "all", "seeds": [1], "axis_labels": 1}, "axis_labels", "true or false"),
-            ({"labels": "all", "seeds": [1], "quality": 5}, "quality", "quality is for jpeg and webp"),
-        ):
-            refused = problem(await grid(client, **fields), 422)
-            assert refused["field"] == field
-            assert message in refused["detail"]
+        for ask, wrong in ((variations, wrong_variations), (grid, wrong_grids)):
+            for fields, field, message in wrong:
+                refused = problem(await ask(client, **fields), 422)
+                assert refused["field"] == field
+                assert message in refused["detail"]
 
     run(scenario, max_images=32)
