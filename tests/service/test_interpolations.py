@@ -284,6 +284,8 @@ def test_wrong_requests_are_told_what_is_allowed(run: Run) -> None:
         not_all = b'{"keyframes": [{"seed": 1}, {"seed": "x"}]}'
         refused = problem(await client.post("/v1/interpolations", content=not_all, headers=headers), 422)
         assert refused["field"] == "keyframes[1].seed"
+        twice = b'{"keyframes": [{"seed": 1}, {"seed": "x"}], "keyframes": 5}'
+        problem(await client.post("/v1/interpolations", content=twice, headers=headers), 422)
 
     limits = {"max_frames": 100, "max_buffered_frames": 50, "max_pixels": 100_000}
     run(scenario, **limits, max_stream_pixels=1_000_000)

@@ -59,12 +59,11 @@ def test_variations_are_the_image_at_strength_0_and_move_away_with_it(
         still = array_of(await variations(client, **subject, strength=0, n=5, format="npy"))
         np.testing.assert_array_equal(still, np.concatenate([itself] * 5))
         away = []
-        for strength in (0.05, 0.3, 1):
+        for strength in (0.02, 1):
             reply = await variations(client, **subject, strength=strength, n=12, format="npy")
             away.append(np.abs(array_of(reply).astype(int) - itself).mean())
             assert reply.headers.get("x-seed") == (str(subject["seed"]) if "seed" in subject else None)
-        assert away == sorted(away)
-        assert away[0] < 0.5 * away[2]
+        assert 0 < away[0] < away[1]
 
     run(scenario)
 
@@ -102,6 +101,7 @@ def test_a_variation_tells_the_latent_from_which_it_is_made_again(run: Run) -> N
             for entry in reply["images"]:
                 file = io.BytesIO(base64.b64decode(entry["b64_png"]))
                 assert json.loads(Image.open(file).info["mintage"])["latent"] == entry["latent"]
+                assert entry["strength"] == 0.2
                 again = await post(client, **of, latent=latent_of(entry["latent"]))
                 np.testing.assert_array_equal(picture(again)[..., 0], np.asarray(Image.open(file)))
         reply = await variations(client, label=1, seed=7, n=3, format="zip")

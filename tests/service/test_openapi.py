@@ -31,7 +31,12 @@ OUR_CHECKS: Any = [check for check in CHECKS.get_all() if check.__name__ not in 
 
 @pytest.fixture(scope="module")
 def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    limits: dict[str, Any] = {"max_images": 64, "max_frames": 200, "max_stream_pixels": 10**7}
+    limits: dict[str, Any] = {
+        "max_images": 64,
+        "max_frames": 200,
+        "max_pixels": 2_000_000,
+        "max_stream_pixels": 10**7,
+    }
     with serving(tmp_path_factory.mktemp("home"), models=models_folder, **limits) as (url, _):
         yield url
 
