@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 from msgspec import Struct
-from PIL import GifImagePlugin, Image
+from PIL import Image
 
 from generator.pixels import Pixels, contact_sheet, enlarge, to_pillow
 from service.encoding import PNG_END, chunk, png, png_begin, png_data
@@ -115,16 +115,27 @@ class GifReel(Reel):
         if self.film.channels == 3:
             picture = picture.quantize(256, Image.Quantize.FASTOCTREE)
         picture = picture.resize((self.film.side, self.film.side), Image.Resampling.NEAREST)
-        return b"".join(
-            GifImagePlugin.getdata(
-                picture,
-                duration=10 * self._hundredths[self.place],  # Pillow counts in milliseconds
-                include_color_table=self.film.channels == 3,
-            )
-        )
+        time = b"\x21\xf9\x04\0" + self._hundredths[self.place].to_bytes(2, "little") + b"\0\0"
+        return time + _gif_image(picture, has_palette=self.film.channels == 3)
 
     def end(self) -> bytes:
         return b";"
+
+
+def _gif_image(picture: Image.Image, has_palette: bool) -> bytes:
+    """A picture as one image of a GIF, with the palette that it has or without.
+
+    Taken out of a whole file, in which the palette is the file's: what Pillow has for single images keeps
+    them until Python collects garbage.
+    """
+    buffer = io.BytesIO()
+    picture.save(buffer, "GIF", optimize=False, interlace=False)
+    content = buffer.getvalue()
+    size = content[10] & 7  # 2 ** (size + 1) colours
+    palette, rest = content[13 : 13 + 3 * 2 ** (size + 1)], content[13 + 3 * 2 ** (size + 1) : -1]
+    if not has_palette:
+        return rest
+    return rest[:9] + bytes([rest[9] | 0x80 | size]) + palette + rest[10:]
 
 
 class ApngReel(Reel):

@@ -188,13 +188,15 @@ def _invalid(error: msgspec.ValidationError, given: Any, kind: type[Struct]) -> 
     if missing := re.match("Object missing required field `(.*?)`", str(error)):
         field = missing[1]
         return InvalidField(field, f"{field} is missing: it is {allowed[field]}")
-    inside = re.fullmatch(r"(.*) - at `\$\.keyframes\[(\d+)\](.*)`", str(error))
-    if not inside or not isinstance(given["keyframes"][int(inside[2])], dict):
+    inside = re.fullmatch(r"(.*) - at `\$\.keyframes\[(\d+)\](.*)`", str(error), re.DOTALL)
+    try:
+        keyframe = given["keyframes"][int(inside[2])] if inside else None
+    except (KeyError, IndexError, TypeError):  # JSON that has a key twice
+        keyframe = None
+    if not inside or not isinstance(keyframe, dict):
         return invalid_field(error, given, allowed)
     part = msgspec.ValidationError(f"{inside[1]} - at `${inside[3]}`")
-    return _of_keyframe(
-        int(inside[2]), invalid_field(part, given["keyframes"][int(inside[2])], _ALLOWED[Keyframe])
-    )
+    return _of_keyframe(int(inside[2]), invalid_field(part, keyframe, _ALLOWED[Keyframe]))
 
 
 def _of_keyframe(place: int, error: InvalidField) -> InvalidField:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,15 @@ import pytest
 from PIL import Image, ImageSequence
 
 from generator import Generator
-from generator.latents import latents
+from generator.engines import Engine, EngineError
+from generator.latents import Latents, latents
 from generator.paths import LatentPath
 from generator.pixels import Pixels, contact_sheet, enlarge
+from service.app import App
+from service.keys import Keys
+from service.models import Models
+from service.settings import Settings
+from tests.service.conftest import nothing_behind
 from tests.service.test_http import post, problem
 
 Run = Callable[..., None]
@@ -104,7 +111,7 @@ def test_frames_of_colour_keep_their_pixels(run: Run, rgb: Path, form: str) -> N
 def test_a_gif_of_colour_is_near_to_its_pixels(run: Run) -> None:
     async def scenario(client: httpx.AsyncClient) -> None:
         keyframes = [{"label": "cat", "seed": 7}, {"label": "dog", "seed": 8}]
-        fields = {"keyframes": keyframes, "frames": 9, "model": "rgb", "scale": 3}
+        fields: dict[str, Any] = {"keyframes": keyframes, "frames": 9, "model": "rgb", "scale": 3}
         shown = frames_of(await film(client, **fields, format="gif"), "gif", 9, channels=3)
         exact = array_of(await film(client, **fields, format="npy"))
         assert shown.shape == exact.shape
@@ -213,7 +220,8 @@ def test_truncation_and_directions_are_of_all_keyframes_that_state_none(run: Run
             {"label": 0, "seed": 2, "truncation": 1.5, "directions": {"1": 1}},
             {"label": 0, "latent": latents([3], 5)[0].tolist()},
         ]
-        fields = {"keyframes": keyframes, "frames": 3, "truncation": 0.5, "directions": {"0": 2}}
+        fields: dict[str, Any] = {"keyframes": keyframes, "frames": 3, "truncation": 0.5}
+        fields["directions"] = {"0": 2}
         made = array_of(await film(client, **fields, format="npy"))
         latent = np.concatenate(
             [
@@ -276,6 +284,8 @@ def test_wrong_requests_are_told_what_is_allowed(run: Run) -> None:
         not_all = b'{"keyframes": [{"seed": 1}, {"seed": "x"}]}'
         refused = problem(await client.post("/v1/interpolations", content=not_all, headers=headers), 422)
         assert refused["field"] == "keyframes[1].seed"
+        twice = b'{"keyframes": [{"seed": 1}, {"seed": "x"}], "keyframes": 5}'
+        problem(await client.post("/v1/interpolations", content=twice, headers=headers), 422)
 
     limits = {"max_frames": 100, "max_buffered_frames": 50, "max_pixels": 100_000}
     run(scenario, **limits, max_stream_pixels=1_000_000)
@@ -300,3 +310,101 @@ def test_a_lone_scale_enlarges_each_frame(run: Run) -> None:
             np.testing.assert_array_equal(large, enlarge(small, 3))
 
     run(scenario)
+
+
+class Counting:
+    """An engine that counts the images it makes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.made = engine, 0
+
+    def generate(self, latent: Latents, class_vector: Latents) -> Pixels:
+        self.made += len(latent)
+        return self.engine.generate(latent, class_vector)
+
+
+class Reader:
+    """One request and its reply, of which the reader takes a message when it is told to."""
+
+    def __init__(self, form: str) -> None:
+        self.body = json.dumps({"keyframes": KEYFRAMES, "frames": 200, "format": form}).encode()
+        self.messages: list[MutableMapping[str, Any]] = []
+        self.may_read, self.is_gone = asyncio.Event(), asyncio.Event()
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        if self.body:
+            body, self.body = self.body, b""
+            return {"type": "http.request", "body": body}
+        await self.is_gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        self.messages.append(message)
+        if len(self.messages) > 1:  # the second is the first of the body
+            await self.may_read.wait()
+
+    async def has_begun(self) -> None:
+        while len(self.messages) < 2:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)  # in which nothing happens
+
+
+@pytest.mark.parametrize("form", ["gif", "apng", "npy", "zip"])
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_frames_leave_before_others_are_made_which_wait_for_the_reader(
+    models_folder: Path, form: str, hangs_up: bool
+) -> None:
+    async def scenario() -> None:
+        settings = Settings(models=models_folder, workers=1)
+        models = Models(settings)
+        models.start()
+        engine = models.find("grey").engine = Counting(models.find("grey").engine)  # type: ignore[assignment]
+        app, reader = App(models, nothing_behind, frozenset(), Keys(settings)), Reader(form)
+        headers = [(b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/interpolations", "headers": headers}
+        reply = asyncio.create_task(app(scope, reader.receive, reader.send))
+        await reader.has_begun()
+        assert reader.messages[0]["status"] == 200
+        assert reader.messages[1]["body"]
+        assert engine.made == 16  # a batch, of 200
+        if hangs_up:
+            reader.is_gone.set()
+            await reply
+            assert engine.made == 16
+            assert reader.messages[-1].get("more_body")  # nobody is told that this was all
+        else:
+            reader.may_read.set()
+            await reply
+            assert engine.made == 200
+            assert len(reader.messages) == 1 + 13 + 1
+            assert not reader.messages[-1].get("more_body")
+        await models.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_on_the_way_ends_the_reply_before_its_end(
+    models_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        settings = Settings(models=models_folder, workers=1)
+        models = Models(settings)
+        models.start()
+        app, reader = App(models, nothing_behind, frozenset(), Keys(settings)), Reader("gif")
+        headers = [(b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/interpolations", "headers": headers}
+        reply = asyncio.create_task(app(scope, reader.receive, reader.send))
+        await reader.has_begun()
+
+        def fail(*inputs: Latents) -> Pixels:
+            raise EngineError("the GPU fell out")
+
+        monkeypatch.setattr(models.find("grey").engine, "generate", fail)
+        reader.may_read.set()
+        await reply
+        assert reader.messages[-1].get("more_body")
+        await models.close()
+
+    asyncio.run(scenario())
+    assert "ended after 16 of 200 frames" in caplog.text
+    assert "the GPU fell out" in caplog.text

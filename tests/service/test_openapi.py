@@ -31,7 +31,12 @@ OUR_CHECKS: Any = [check for check in CHECKS.get_all() if check.__name__ not in 
 
 @pytest.fixture(scope="module")
 def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    limits = {"max_images": 64, "max_frames": 200, "max_stream_pixels": 10**7}
+    limits: dict[str, Any] = {
+        "max_images": 64,
+        "max_frames": 200,
+        "max_pixels": 2_000_000,
+        "max_stream_pixels": 10**7,
+    }
     with serving(tmp_path_factory.mktemp("home"), models=models_folder, **limits) as (url, _):
         yield url
 
@@ -49,13 +54,14 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
             if parameter["in"] == "path":
                 parameter["schema"] = {"enum": words[parameter["name"]]}
     label, coefficient = {"enum": [0, 1, "Bag", "cat"]}, {"type": "number", "minimum": -11, "maximum": 11}
+    some = {"type": "object", "properties": {"0": coefficient, "4": coefficient}}
     narrow = {
         "model": {"enum": ["grey", "rgb", None]},
         "label": label,
         "labels": {"anyOf": [{"const": "all"}, {"type": "array", "items": label, "minItems": 1}]},
-        "directions": {"type": "object", "properties": {"0": coefficient, "4": coefficient}},
+        "directions": {"anyOf": [some, {"type": "null"}]},
         "frames": {"type": "integer", "minimum": 2, "maximum": 210},
-        "n": {"type": "integer", "minimum": 1, "maximum": 70},
+        "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 70},
     }
     for name in ("ImagesRequest", "InterpolationRequest", "Keyframe", "VariationsRequest", "GridRequest"):
         fields = document["components"]["schemas"][name]["properties"]
