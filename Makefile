@@ -1,6 +1,7 @@
 # make serve    everything serving needs, then the service on http://localhost:$(PORT)
 # make test     everything, then all tests
 # make lint     ruff, ruff format, mypy
+# make browser    Chromium for the tests of the studio, where it can be had; without one they are skipped
 # make bento    a Bento of the service and the models
 # make guard    what a request costs in instructions; fails when it has become a fifth dearer
 # make bench-peers    other servers, tuned and side by side with ours; make bench-serving: ours and the engine alone
@@ -9,7 +10,7 @@ PORT ?= 3000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint format bento guard bench-peers bench-serving clean
+.PHONY: serve test lint format browser bento guard bench-peers bench-serving clean
 
 serve: .venv/serve
 	$(BIN)/python -m service --port $(PORT)
@@ -25,6 +26,12 @@ lint: .venv/dev
 format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	    apt-get install -qq --yes --no-install-recommends chromium >/dev/null; } || \
+	  echo "no Chromium, and it cannot be installed here: the tests of the studio will be skipped"
 
 bento: .venv/serve
 	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build

@@ -10,6 +10,7 @@ python -m benchmarks parts         what the parts of a request cost, each way of
 python -m benchmarks engine        the engines alone: latency and images/s for each batch
 python -m benchmarks mlperf        MLPerf's own load generator over the service and over the engine
 python -m benchmarks soak          an hour of steady load: latency, memory, open files
+python -m benchmarks stream        one client on the stream: frames a second, and the delay of each
 python -m benchmarks guard         what a request costs in instructions; 1 when it has become a fifth dearer
 python -m benchmarks load URL      puts a service under load: one rate, a sweep, or the highest rate in time
 python -m benchmarks show FILE     the tables of an earlier run
@@ -51,6 +52,8 @@ try:
     from benchmarks.servers import ServerError
     from benchmarks.soak import command as soak
     from benchmarks.standings import tuned_table
+    from benchmarks.stream import command as stream
+    from benchmarks.stream.client import Unseen
     from benchmarks.tables import show
     from benchmarks.wrk import WrkError
     from generator import Generator
@@ -63,7 +66,7 @@ except ModuleNotFoundError as missing:
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 ERRORS = (
     ArtifactError, CountingFailed, EngineError, FleetError, InstallError, LoadFailed, MixError, NoReference,
-    NothingAnswered, OSError, ServerError, TargetError, WrkError, WrongAnswer, results.ResultError,
+    NothingAnswered, OSError, ServerError, TargetError, Unseen, WrkError, WrongAnswer, results.ResultError,
     subprocess.CalledProcessError,
 )  # fmt: skip
 
@@ -134,6 +137,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     guard.add_options(add("guard", guard.run))
     mlperf.add_options(add("mlperf", mlperf.run))
     soak.add_options(add("soak", soak.run))
+    stream.add_options(add("stream", stream.run))
     load.add_arguments(add("load", load.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")

@@ -13,6 +13,7 @@ from benchmarks.repeats import Spread
 from benchmarks.results import Json
 from benchmarks.soak import report as soak
 from benchmarks.standings import peers_tables
+from benchmarks.stream import report as stream
 from benchmarks.tables import Table, figure
 
 
@@ -83,6 +84,7 @@ KINDS: tuple[tuple[str, str, Callable[[Json], list[Table]]], ...] = (
     ("engines", "engine", engine.tables),
     ("runs", "mlperf", mlperf.tables),
     ("minutes", "soak", soak.tables),
+    ("paces", "stream", stream.tables),
     ("visits", "peers", peers_tables),
 )
 

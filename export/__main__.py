@@ -52,13 +52,14 @@ def _export(arguments: list[str]) -> int:
 def _complete(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         f"{PROGRAM} complete",
-        description="Adds the graph for CPUs to an artifact of an earlier version; its digest changes.",
+        description="Adds what an artifact of an earlier version lacks: the graph for CPUs, with which its "
+        "digest changes, and the main directions of its latent space, with which it does not.",
     )
     parser.add_argument("artifact", type=Path, help="the artifact's folder, such as models/fashion")
     path = parser.parse_args(arguments).artifact
     before = Artifact.open(path)
     after = complete_artifact(path)
-    if after.manifest.digest == before.manifest.digest:
+    if after.manifest.files == before.manifest.files:
         Console(stderr=True, highlight=False).print(f"[bold]{after.manifest.id}[/] lacks nothing")
     else:
         _tell(after, path)

@@ -1,4 +1,4 @@
-"""Checkpoint -> artifact: the graph in its two forms, their parity, its provenance, a sheet to look at."""
+"""Checkpoint -> artifact: the graph in its two forms, their parity, directions, provenance, a sheet."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import onnxruntime
 
 from export.cpu_graph import cpu_graph
+from export.directions import main_directions
 from export.onnx_graph import fold_batch_norm, onnx_graph
 from export.parity import measure_parity
 from export.reference import Reference, graph_reference, network_reference
@@ -16,6 +17,7 @@ from export.sheet import COLUMNS, draw_sheet, sheet_classes
 from export.tail import with_values
 from generator.artifact import (
     CPU_ONNX,
+    DIRECTIONS,
     MANIFEST,
     ONNX,
     Artifact,
@@ -62,7 +64,12 @@ def export_checkpoint(
         path,
         name=name or config.name,
         spec=spec,
-        files={ONNX: graph, CPU_ONNX: for_cpu, SHEET: _sheet(graph, spec)},
+        files={
+            ONNX: graph,
+            CPU_ONNX: for_cpu,
+            DIRECTIONS: main_directions(graph).to_bytes(),
+            SHEET: _sheet(graph, spec),
+        },
         provenance=provenance,
         parity={PARITY: parity, CPU_PARITY: cpu_parity},
         replace=replace,
@@ -70,16 +77,17 @@ def export_checkpoint(
 
 
 def complete_artifact(path: Path) -> Artifact:
-    """Adds what an artifact of an earlier version lacks, the graph for CPUs, from its generator.onnx alone.
+    """Adds what an artifact of an earlier version lacks, from its generator.onnx alone.
 
-    The network's own weights are not there to compare with, so parity is to generator.onnx computed in
-    float64. All else stays as it is, but the digest, and with it links to images, are those of a new version.
-    An artifact that lacks nothing is not touched. Raises ArtifactError, GraphError, ParityError; in each case
-    the artifact is as it was.
+    That is the graph for CPUs: the network's own weights are not there to compare with, so parity is to
+    generator.onnx computed in float64, and the digest, and with it links to images, are those of a new
+    version. And it is the main directions, which change no digest; those that are there are never computed
+    again, so that what is asked for by them stays the same. An artifact that lacks nothing is not touched.
+    Raises ArtifactError, GraphError, ParityError; in each case the artifact is as it was.
     """
     artifact = Artifact.open(path)
     manifest = artifact.manifest
-    if artifact.cpu_onnx_file:
+    if artifact.cpu_onnx_file and DIRECTIONS in manifest.files:
         return artifact
     strangers = {file.name for file in artifact.path.iterdir()} - {MANIFEST, *manifest.files}
     if strangers:
@@ -88,14 +96,18 @@ def complete_artifact(path: Path) -> Artifact:
             "move it elsewhere first"
         )
     files = {name: (artifact.path / name).read_bytes() for name in manifest.files}
-    for_cpu, parity = _cpu_form(files[ONNX], manifest.spec, graph_reference(files[ONNX]))
+    graph, parity = files.pop(ONNX), dict(manifest.parity)
+    if CPU_ONNX not in files:
+        files[CPU_ONNX], parity[CPU_PARITY] = _cpu_form(graph, manifest.spec, graph_reference(graph))
+    if DIRECTIONS not in files:
+        files[DIRECTIONS] = main_directions(graph).to_bytes()
     return write_artifact(
         path,
         name=manifest.name,
         spec=manifest.spec,
-        files={ONNX: files.pop(ONNX), CPU_ONNX: for_cpu, **files},
+        files={ONNX: graph, CPU_ONNX: files.pop(CPU_ONNX), **files},
         provenance=manifest.provenance,
-        parity={**manifest.parity, CPU_PARITY: parity},
+        parity=parity,
         metrics=manifest.metrics,
         replace=True,
     )

@@ -4,6 +4,7 @@
         manifest.json      schema version, name, digest, spec, files with sha256, provenance, parity, metrics
         generator.onnx     the whole of generation: latent, class_vector -> finished uint8 pixels
         generator.cpu.onnx the same in the form that CPUs run fastest; artifacts of earlier versions lack it
+        directions.npz     the main directions of its latent space; artifacts of earlier versions lack them
         sheet.png          what it makes, for people
 
 The manifest is written last, into a temporary folder that is then put in place whole.
@@ -22,12 +23,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from generator.directions import Directions, DirectionsError
 from generator.spec import GeneratorSpec, SpecError
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 ONNX = "generator.onnx"
 CPU_ONNX = "generator.cpu.onnx"
+DIRECTIONS = "directions.npz"
 SHORT_DIGEST = 12  # hexadecimal digits that name a version in links and headers
 
 
@@ -147,6 +150,17 @@ class Artifact:
         """The graph in the form that CPUs run fastest; None where the artifact has none."""
         return self.path / CPU_ONNX if CPU_ONNX in self.manifest.files else None
 
+    @cached_property
+    def directions(self) -> Directions | None:
+        """The main directions of the latent space; None where the artifact has none. Raises ArtifactError."""
+        if DIRECTIONS not in self.manifest.files:
+            return None
+        file = self.path / DIRECTIONS
+        try:
+            return Directions.from_bytes(file.read_bytes(), self.spec.latent_dim)
+        except (DirectionsError, OSError) as error:
+            raise ArtifactError(f"{file}: {error}; export the generator again") from error
+
     @classmethod
     def open(cls, path: str | Path) -> Artifact:
         """Reads the manifest and checks the sha256 of every file. Raises ArtifactError."""
@@ -216,7 +230,8 @@ def write_artifact(
     """Writes an artifact beside its place, checks it, then moves it there whole.
 
     Where `path` is a symlink, the new version is put beside it and the link is switched, which no reader
-    can see half-done; a folder is exchanged by two renames. Raises ArtifactError.
+    can see half-done; a folder, or a version that is there already, is exchanged by two renames. Raises
+    ArtifactError.
     """
     check_free(path, replace)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -228,7 +243,7 @@ def write_artifact(
         for file, content in files.items():
             (unfinished / file).write_bytes(content)
         (unfinished / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
-        Artifact.open(unfinished)
+        Artifact.open(unfinished).directions  # noqa: B018, that both can be read
         _put_in_place(unfinished, path, manifest.id)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -238,13 +253,17 @@ def write_artifact(
 def _put_in_place(unfinished: Path, path: Path, version: str) -> None:
     if path.is_symlink():
         target = path.parent / version
-        if not target.exists():
-            os.rename(unfinished, target)
+        _put_folder(unfinished, target)
         link = path.parent / f".{path.name}-link"
         link.unlink(missing_ok=True)
         link.symlink_to(target.name)
         os.replace(link, path)
-    elif path.exists():
+    else:
+        _put_folder(unfinished, path)
+
+
+def _put_folder(unfinished: Path, path: Path) -> None:
+    if path.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
         os.rename(path, old / path.name)
         try:

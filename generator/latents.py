@@ -1,4 +1,4 @@
-"""Seed -> latent, the same for ever; truncation; paths between latents.
+"""Seed -> latent, the same for ever; truncation.
 
 The law, in full: a seed s (0 .. 2^32 - 1) keys the counter-based generator Philox4x64-10 (Salmon et al.
 2011) as NumPy lays it out (key = (s, 0), counter from 1). Its i-th 64-bit word x gives the uniform
@@ -146,46 +146,3 @@ def inverse_normal_cdf(probability: Floats) -> Floats:
         size[far] = _ratio(_FAR_ALONE, depth[None, far] - 5)[0]
     quantile: Floats = np.where(np.abs(centred) > 0.425, np.copysign(size, centred), centred * centre)
     return quantile.reshape(probability.shape)
-
-
-def lerp(start: Latents, end: Latents, weight: float) -> Latents:
-    """The straight way: (1 - weight) start + weight end, float32, end points exact."""
-    if weight in (0, 1):
-        return (end if weight else start).astype(np.float32)
-    mixed = (1 - weight) * start.astype(np.float64) + weight * end.astype(np.float64)
-    return mixed.astype(np.float32)
-
-
-def slerp(start: Latents, end: Latents, weight: float) -> Latents:
-    """The great-circle way (White 2016): the direction turned, the norm interpolated; float32 [D].
-
-    End points are exact. Latents that point the same way, and those where one is zero, have no arc
-    between them and go straight; opposite ones turn through a fixed direction at a right angle.
-    """
-    if weight in (0, 1):
-        return lerp(start, end, weight)
-    a, b = start.astype(np.float64), end.astype(np.float64)
-    norm_a, norm_b = float(np.linalg.norm(a)), float(np.linalg.norm(b))
-    if norm_a == 0 or norm_b == 0:
-        return lerp(start, end, weight)
-    a, b = a / norm_a, b / norm_b
-    norm = (1 - weight) * norm_a + weight * norm_b
-    # 2 atan2(|a-b|, |a+b|) keeps its accuracy where arccos(a.b) loses it: near 0 and near pi.
-    angle = 2 * math.atan2(float(np.linalg.norm(a - b)), float(np.linalg.norm(a + b)))
-    if angle < 1e-7:
-        return (norm * a).astype(np.float32)
-    if math.pi - angle < 1e-7:
-        b, angle = _right_angle_to(a), math.pi  # turn a towards b by weight * pi
-        turned = math.cos(weight * angle) * a + math.sin(weight * angle) * b
-    else:
-        turned = (math.sin((1 - weight) * angle) * a + math.sin(weight * angle) * b) / math.sin(angle)
-    return (norm * turned).astype(np.float32)
-
-
-def _right_angle_to(direction: Floats) -> Floats:
-    """A fixed unit vector at a right angle to a unit vector; for one dimension, zero."""
-    axis = np.zeros_like(direction)
-    axis[int(np.argmin(np.abs(direction)))] = 1
-    rest = axis - (axis @ direction) * direction
-    length = float(np.linalg.norm(rest))
-    return rest / length if length > 0 else np.zeros_like(direction)

@@ -19,6 +19,7 @@ from service.keys import Keys
 from service.metrics import GONE_CLIENT
 from service.models import Models
 from service.routes import ROUTES, Route, match
+from service.streams import SWITCHED, Streams
 
 logger = logging.getLogger("mintage")
 
@@ -36,14 +37,28 @@ class App:
     ) -> None:
         self._models, self._bentoml_app, self._bentoml_paths = models, bentoml_app, bentoml_paths
         self._keys, self._access_log = keys, access_log
+        self._streams = Streams(models, keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._observed(scope, receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
+            await self._stream(scope, receive, send)
         else:
             await self._bentoml_app(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: counted and logged by its handshake."""
+        began, status = time.perf_counter(), SWITCHED
+        try:
+            status = await self._streams.answer(scope, receive, send)
+        finally:
+            pattern, _ = match(scope["path"])
+            if self._models.ready:
+                self._models.metrics.stream(pattern, status)
+            if self._access_log is not None:
+                line = {"client": scope["client"], "method": "GET", "path": scope["path"]}
+                self._access_log.add(line, status, time.perf_counter() - began)
 
     async def _observed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts, times and logs a request, whatever becomes of it."""

@@ -28,7 +28,7 @@ from msgspec import Struct
 
 from generator.pixels import Pixels
 from service.errors import Expired, Overloaded, Unready
-from service.requests import WorkItem
+from service.work import WorkItem
 
 logger = logging.getLogger("mintage")
 

@@ -32,6 +32,7 @@ class BoundedConnection(HttpToolsProtocol):
     _answered_s = 0.0  # when a simple request was answered while a keep-alive timer ran; the loop's clock
     _parsing = False  # whether the parser has begun a request and not ended it
     _pending = 0  # bytes since anything was complete
+    _upgraded = False  # the connection is a WebSocket now, and not this object's
     _watch: asyncio.TimerHandle | None = None
     _wait: asyncio.TimerHandle | None = None
 
@@ -59,7 +60,11 @@ class BoundedConnection(HttpToolsProtocol):
     def _nobody_waits(self) -> bool:
         """Whether no reply is on its way and no timer runs, as after the late body of an early reply."""
         is_done = self.cycle is None or self.cycle.response_complete
-        return is_done and self.timeout_keep_alive_task is None
+        return is_done and self.timeout_keep_alive_task is None and not self._upgraded
+
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        self._upgraded = True
 
     def _knows(self, data: bytes) -> bool:
         """Whether this is a simple request with a head that was parsed before; then it is on its way."""

@@ -24,8 +24,9 @@ from service.errors import PROBLEM_JSON, Failed, Problem
 from service.http import Headers
 from service.metrics import GONE_CLIENT
 from service.models import Models, ServedModel
-from service.requests import ImagesRequest, WorkItem, parse_images_request, work_item
+from service.requests import ImagesRequest, parse_images_request, work_item
 from service.routes.images import LARGE_REPLY, encoded, server_timing, timeout_s_of
+from service.work import WorkItem
 
 if TYPE_CHECKING:
     from service.connection import BoundedConnection
@@ -89,13 +90,13 @@ class Direct:
             model = self.models.of_request(request.model)
             if not self._is_small(request, model.spec):
                 return None
-            item = work_item(request, model.spec, settings)
+            item = work_item(request, model.spec, settings, model.directions)
             if item.count > 1:
                 return None
         except Problem:
             return None  # to be told in the general way
         cycle = DirectCycle(self, connection, model, Rendering("png", request.scale), began)
-        cycle.enter(item, timeout_s_of(request, settings))
+        cycle.enter(item, timeout_s_of(request.timeout_ms, settings))
         return cycle
 
     def _is_small(self, request: ImagesRequest, spec: GeneratorSpec) -> bool:

@@ -96,6 +96,12 @@ class InvalidField(Problem):
         super().__init__(detail, field=field)
 
 
+class UpgradeRequired(Problem):
+    """A path that speaks WebSocket only."""
+
+    status = HTTPStatus.UPGRADE_REQUIRED
+
+
 class HeadTooLarge(Problem):
     """A request line and headers without end."""
 
@@ -115,6 +121,10 @@ class ComeAgain(Problem):
 
 class Overloaded(ComeAgain):
     """The queue is full."""
+
+
+class TooManyStreams(ComeAgain):
+    """No room for one more."""
 
 
 class RateLimited(ComeAgain):

@@ -20,6 +20,7 @@ from service.settings import Settings
 MIN_LENGTH = 16  # characters
 
 OPEN = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/"})
+PAGE = "/studio/"  # the files of the first page, which has nothing of the models in it
 METRICS = "/metrics"
 
 
@@ -87,7 +88,7 @@ class Keys:
         path = scope["path"]
         if path == METRICS:
             self._admit_to_metrics(scope)
-        elif self._hashes and path not in OPEN:
+        elif self._hashes and path not in OPEN and not path.startswith(PAGE):
             self.admit_key(given_key(scope))
 
     def admit_key(self, key: str | None) -> None:

@@ -20,8 +20,8 @@ from prometheus_client.registry import Collector
 from service.board import Board
 
 STATUSES = (
-    "200", "204", "304", "400", "401", "403", "404", "405", "406", "408", "410", "413", "415", "422", "429",
-    "499", "500", "503", "504", "other",
+    "101", "200", "204", "304", "400", "401", "403", "404", "405", "406", "408", "410", "413", "415", "422",
+    "426", "429", "499", "500", "503", "504", "other",
 )  # fmt: skip
 GONE_CLIENT = 499  # no status of HTTP: the client hung up before its reply
 SECONDS = (
@@ -119,6 +119,11 @@ class Metrics(Collector):
             "mintage_dropped", "Requests whose work was given up.", {**by_model, "reason": DROPPED}
         )
         self._queued = self._counter("mintage_queued_images", "Images that wait now.", by_model, Gauge)
+        self._streams = self._counter("mintage_streams", "Streams that are open now.", {}, Gauge)
+        self._frames = self._counter("mintage_stream_frames", "Frames sent.", {})
+        self._superseded = self._counter(
+            "mintage_stream_superseded", "Frames asked for and given up for newer ones.", {}
+        )
         self._board: Board = Board.alone(models, self.columns)
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -128,6 +133,7 @@ class Metrics(Collector):
         self._board = board
         for model in self.models:  # whatever waited there is gone
             self.queued(model, 0)
+        self.streams(0)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One reply; `route` as the path's pattern, anything else counts as "other"."""
@@ -137,6 +143,12 @@ class Metrics(Collector):
         place = requests.get((route, str(status)))
         row[requests[route, OTHER] if place is None else place] += 1
         self._latency.add(row, seen[route], seconds)
+
+    def stream(self, route: str, status: int) -> None:
+        """One handshake of a WebSocket. How long the stream lasted is not a latency."""
+        places = self._requests.places
+        place = places.get((route, str(status)), places[OTHER, OTHER])
+        self._board.counts[place] += 1
 
     def made(self, model: str, images: int, queue_s: float, engine_s: float) -> None:
         row = self._board.counts
@@ -159,6 +171,16 @@ class Metrics(Collector):
 
     def queued(self, model: str, images: int) -> None:
         self._board.counts[self._queued.places[model,]] = images
+
+    def streams(self, count: int) -> None:
+        """How many are open."""
+        self._board.counts[self._streams.places[()]] = count
+
+    def frame(self, superseded: int) -> None:
+        """One frame sent, and how many were given up since the one before."""
+        row = self._board.counts
+        row[self._frames.places[()]] += 1
+        row[self._superseded.places[()]] += superseded
 
     def exposition(self) -> bytes:
         """All workers' numbers together, in Prometheus' text format."""

@@ -10,7 +10,9 @@ from service.http import ASGIApp
 from service.settings import Settings
 from service.tracing import traced
 
-TOLD = ("X-Seed", "X-Model", "X-Batch-Size", "Server-Timing", "Retry-After", "ETag")  # a page may read these
+TOLD = (  # a page may read these
+    "X-Seed", "X-Model", "X-Keyframes", "X-Batch-Size", "Server-Timing", "Retry-After", "ETag",
+)  # fmt: skip
 KEPT_S = 600  # how long a browser may keep the leave it was given
 
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from service.board import Board
 from service.errors import Expired, InvalidField, NotFound, Overloaded, Unready
 from service.keys import charge
 from service.metrics import Metrics
-from service.requests import WorkItem, batch_inputs
 from service.settings import Settings
 from service.watchdog import engine_call
+from service.work import WorkItem, batch_inputs
 
+AGAIN_S = 0.02  # between two tries to get into a queue that is full
 WARMING_UP = "models are still warming up: ask again in a second"
 
 
@@ -30,11 +32,14 @@ class ServedModel:
     """A generator that is warm and takes work items."""
 
     def __init__(self, artifact: Artifact, engine: Engine, settings: Settings, metrics: Metrics) -> None:
-        """Raises EngineError when the engine fails on a batch."""
+        """Raises EngineError when the engine fails on a batch, ArtifactError for directions that are none."""
         self.artifact, self.spec, self.engine = artifact, artifact.spec, engine
         self.name, self.id = artifact.manifest.name, artifact.manifest.id
+        self.directions = artifact.directions
         self.max_batch = settings.max_batch or engine.best_batch
         self.metrics = metrics
+        self._users, self._unused = 0, asyncio.Event()
+        self._unused.set()
         self.warm_batches, images_per_s = self._warm_up()
         self.batcher = MicroBatcher(
             self._generate,
@@ -50,13 +55,48 @@ class ServedModel:
         Raises RateLimited, and what MicroBatcher.submit raises.
         """
         charge(item.count)
+        return await self.make_charged(item, timeout_s)
+
+    async def make_charged(self, item: WorkItem, timeout_s: float, patient: bool = False) -> Made:
+        """As `make`, of images that have been charged; with `patient` a full queue is waited for.
+
+        Raises what MicroBatcher.submit raises.
+        """
         try:
-            made = await self.batcher.submit(item, timeout_s)
+            made = await (self._in_turn if patient else self.batcher.submit)(item, timeout_s)
         except (Overloaded, Expired, asyncio.CancelledError) as error:
             self.count(item, error)
             raise
         self.count(item, made)
         return made
+
+    async def _in_turn(self, item: WorkItem, timeout_s: float) -> Made:
+        """As MicroBatcher.submit, but a full queue is asked again until the time is over."""
+        expires = time.monotonic() + timeout_s
+        while True:
+            try:
+                return await self.batcher.submit(item, expires - time.monotonic())
+            except Overloaded:
+                if time.monotonic() + AGAIN_S > expires:
+                    raise
+            await asyncio.sleep(AGAIN_S)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps the model open for a request that has several items, one after the other."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def close(self) -> None:
+        """Finishes what has begun."""
+        await self._unused.wait()
+        await self.batcher.close()
 
     def count(self, item: WorkItem, outcome: Made | BaseException) -> None:
         """Tells the metrics what became of an item."""
@@ -121,7 +161,7 @@ class Models:
         self._tell_ready()
 
     def load(self, artifact: Artifact) -> ServedModel:
-        """A model, warm but not served yet. Raises EngineError."""
+        """A model, warm but not served yet. Raises EngineError, ArtifactError."""
         threads = self.settings.threads or max(1, (os.cpu_count() or 1) // self.settings.workers)
         return ServedModel(artifact, open_engine(artifact, threads), self.settings, self.metrics)
 
@@ -155,7 +195,7 @@ class Models:
     async def close(self) -> None:
         """Finishes accepted work."""
         for model in self._by_name.values():
-            await model.batcher.close()
+            await model.close()
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._by_name.values())

@@ -11,8 +11,10 @@ from service import VERSION
 from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_JSON
 from service.keys import METRICS, OPEN
+from service.latent_requests import GridRequest, InterpolationRequest, VariationsRequest
 from service.models import Models
 from service.openai_requests import GenerationsRequest
+from service.openapi_latent import grids_path, interpolations_path, variations_path
 from service.openapi_protocols import COMPONENTS, generations_path, inference_paths
 from service.reply_schemas import REPLIES
 from service.requests import MAX_SCALE, ImagesRequest
@@ -28,13 +30,27 @@ _KEYS = {
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _WHOLE_HEADER = {"schema": {"type": "integer", "minimum": 0}}
+_PROBLEMS = {
+    400: "The body is not JSON",
+    406: "No form that the Accept header allows",
+    408: "The body did not come in time",
+    413: "The body is too large",
+    415: "The body is not sent as application/json",
+    422: "A field has a value that is not allowed; `field` names it",
+    429: "The queue is full; Retry-After says when to come again",
+    500: "The engine failed; the server's log says how",
+    503: "Starting or shutting down",
+    504: "timeout_ms was over",
+}
 
 
 def openapi(models: Models) -> dict[str, Any]:
     """The whole document; its examples are requests that the served models answer."""
-    (schema, generations), components = msgspec.json.schema_components(
-        [ImagesRequest, GenerationsRequest], ref_template="#/components/schemas/{name}"
+    (schema, generations, interpolations, variations, grids), components = msgspec.json.schema_components(
+        [ImagesRequest, GenerationsRequest, InterpolationRequest, VariationsRequest, GridRequest],
+        ref_template="#/components/schemas/{name}",
     )
+    problems = {str(status): _problem(text) for status, text in _PROBLEMS.items()}
     components |= COMPONENTS | REPLIES
     name = models.find(models.default).spec.class_names[-1] if models.ready else 0
     document: dict[str, Any] = {
@@ -45,14 +61,18 @@ def openapi(models: Models) -> dict[str, Any]:
             "description": "Images of a class on demand, from compact conditional GANs.",
         },
         "paths": {
-            "/v1/images": {"post": _post_images(schema, name)},
+            "/v1/images": {"post": _post_images(schema, problems, name)},
             "/v1/images/generations": {"post": generations_path(generations, str(name))},
             "/v1/images/{model}/{label}/{file}": {"get": _get_image()},
+            "/v1/interpolations": {"post": interpolations_path(interpolations, problems, name)},
+            "/v1/variations": {"post": variations_path(variations, problems, name)},
+            "/v1/grids": {"post": grids_path(grids, problems, name)},
+            "/v1/stream": {"get": _get_stream()},
             "/v1/models": {"get": _get("models", "The models that are served", _json("Models"))},
             "/v1/models/{model}": {
                 "get": _get(
                     "models",
-                    "One model: manifest, engine, warm batch sizes",
+                    "One model: manifest, engine, warm batch sizes, directions",
                     _json("Model"),
                     "model",
                 )
@@ -76,7 +96,7 @@ def openapi(models: Models) -> dict[str, Any]:
     return document
 
 
-def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
+def _post_images(schema: dict[str, Any], problems: dict[str, Any], label: object) -> dict[str, Any]:
     ok = {
         "description": "The images, in the form that `format` or the Accept header asks for; several "
         "as PNG, WebP or JPEG are a contact sheet",
@@ -90,18 +110,6 @@ def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
             **{media_type: _BINARY for form, media_type in MEDIA_TYPES.items() if form != "json"},
             **_json("Images"),
         },
-    }
-    problems = {
-        400: "The body is not JSON",
-        406: "No form that the Accept header allows",
-        408: "The body did not come in time",
-        413: "The body is too large",
-        415: "The body is not sent as application/json",
-        422: "A field has a value that is not allowed; `field` names it",
-        429: "The queue is full; Retry-After says when to come again",
-        500: "The engine failed; the server's log says how",
-        503: "Starting or shutting down",
-        504: "timeout_ms was over",
     }
     return {
         "operationId": "postImages",
@@ -119,7 +127,7 @@ def _post_images(schema: dict[str, Any], label: object) -> dict[str, Any]:
                 }
             },
         },
-        "responses": {"200": ok} | {str(s): _problem(text) for s, text in problems.items()},
+        "responses": {"200": ok} | problems,
     }
 
 
@@ -137,6 +145,7 @@ def _get_image() -> dict[str, Any]:
         ),
         "scale": ({"type": "integer", "minimum": 1, "maximum": MAX_SCALE}, "Enlarges by a whole factor"),
         "quality": ({"type": "integer", "minimum": 1, "maximum": 100}, "Of .jpg and .webp"),
+        "directions": (text, "index:coefficient,index:coefficient"),
         "mix": (text, "slug:weight,slug:weight"),
         "latent": (text, "base64url of little-endian float32"),
     }
@@ -180,6 +189,21 @@ def _get(tag: str, summary: str, content: dict[str, Any], parameter: str | None 
             {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
         ]
     return operation
+
+
+def _get_stream() -> dict[str, Any]:
+    return {
+        "operationId": "getStream",
+        "tags": ["images"],
+        "summary": "A WebSocket for images that follow a hand: docs/stream.md has its messages",
+        "responses": {
+            "101": {"description": "The WebSocket is open"},
+            "403": _problem("A page of another origin, which has no leave"),
+            "426": _problem("The request is no handshake of a WebSocket"),
+            "429": _problem("All streams are taken"),
+            "503": _problem("Starting"),
+        },
+    }
 
 
 def _unready() -> dict[str, Any]:

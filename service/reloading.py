@@ -24,6 +24,7 @@ class Reloader:
 
     def __init__(self, models: Models) -> None:
         self._models = models
+        self._closing: set[asyncio.Task[None]] = set()
         self._seen: dict[str, Sign] = {}  # nothing yet: a switch while the models were warmed up is seen too
 
     async def run(self, every_s: float) -> None:
@@ -50,14 +51,19 @@ class Reloader:
         if fresh is not None:
             before = self._models.switch(fresh)
             logger.info("%s replaces %s", fresh.id, before.id)
-            await before.batcher.close()
+            # A film that somebody reads slowly takes its time; meanwhile there may be a newer version.
+            task = asyncio.create_task(before.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def _load(self, folder: Path, model: ServedModel) -> ServedModel | None:
         """None where it is the same version. Raises ArtifactError, EngineError."""
         artifact = Artifact.open(folder)
         if artifact.manifest.name != model.name:
             raise ArtifactError(f"it is called {artifact.manifest.name!r}, not {model.name!r}")
-        return None if artifact.manifest.id == model.id else self._models.load(artifact)
+        fresh, served = artifact.manifest, model.artifact.manifest
+        is_same = (fresh.id, fresh.files) == (served.id, served.files)  # directions are no part of the id
+        return None if is_same else self._models.load(artifact)
 
 
 def folder_sign(folder: Path) -> Sign:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-_TEXT, _WHOLE, _TRUTH = ({"type": kind} for kind in ("string", "integer", "boolean"))
+_TEXT, _WHOLE, _NUMBER, _TRUTH = ({"type": kind} for kind in ("string", "integer", "number", "boolean"))
+_NUMBERS: dict[str, Any] = {"type": "object", "additionalProperties": _NUMBER}
+_VERSION = {**_TEXT, "description": "name@digest"}
+_PNG = {**_TEXT, "contentEncoding": "base64"}
 
 
 def _object(optional: dict[str, Any] | None = None, /, **required: Any) -> dict[str, Any]:
@@ -25,18 +28,41 @@ REPLIES: dict[str, Any] = {
         detail=_TEXT,
     ),
     "Images": _object(
-        {
-            "label": _TEXT,
-            "mix": {"type": "object", "additionalProperties": {"type": "number"}},
-            "truncation": {"type": "number"},
-        },
-        model={**_TEXT, "description": "name@digest"},
+        {"label": _TEXT, "mix": _NUMBERS, "truncation": _NUMBER, "directions": _NUMBERS},
+        model=_VERSION,
         images=_list(
             _object(
                 seed={"type": ["integer", "null"], "description": "null where a latent was given"},
-                b64_png={**_TEXT, "contentEncoding": "base64"},
+                b64_png=_PNG,
             )
         ),
+    ),
+    "Interpolation": _object(
+        model=_VERSION,
+        method=_TEXT,
+        loop=_TRUTH,
+        easing=_TEXT,
+        fps=_WHOLE,
+        keyframes=_list({**_WHOLE, "description": "Which frames the keyframes are"}),
+        frames=_list(_object(b64_png=_PNG)),
+    ),
+    "Variations": _object(
+        {"label": _TEXT, "mix": _NUMBERS},
+        model=_VERSION,
+        images=_list(
+            _object(
+                latent={**_TEXT, "description": "base64url of float32, as links take it"},
+                variation_of={"type": "object", "description": "Class and seed or latent of the image"},
+                strength=_NUMBER,
+                variation_seed=_WHOLE,
+                b64_png=_PNG,
+            )
+        ),
+    ),
+    "Grid": _object(
+        {"truncation": _NUMBER, "directions": _NUMBERS},
+        model=_VERSION,
+        images=_list(_object(seed=_WHOLE, label=_TEXT, b64_png=_PNG)),
     ),
     "Model": _object(
         id=_TEXT,
@@ -47,6 +73,12 @@ REPLIES: dict[str, Any] = {
         default={**_TRUTH, "description": "Whether it answers requests that name no model"},
         engine=_object(key=_TEXT, choice=_TEXT),
         warm_batch_sizes=_list(_WHOLE),
+        directions=_list(
+            _object(
+                index=_WHOLE,
+                explained={**_NUMBER, "description": "Its share of what the first layer answers to a latent"},
+            )
+        ),
         manifest=_object(
             name=_TEXT,
             digest=_TEXT,

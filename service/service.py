@@ -5,26 +5,34 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import bentoml
+import msgspec
 from bentoml import server_context
 from bentoml.exceptions import InvalidArgument, ServiceUnavailable
+from bentoml.validators import ContentType
 from PIL import Image
 from pydantic import Field
 
 from generator.artifact import ArtifactError
 from generator.engines import EngineError
 from generator.latents import MAX_SEED, MAX_TRUNCATION
+from generator.paths import MAX_KEYFRAMES, Easing
 from generator.pixels import Pixels, contact_sheet, enlarge, to_pillow
+from generator.turning import Method
 from service.access_log import AccessLog
 from service.app import App
 from service.board import Board
 from service.connection import use_connections
 from service.direct import Direct
 from service.errors import Problem
+from service.films import MAX_GIF_FPS
 from service.http import ASGIApp
 from service.keys import Keys, UnusableKeys
+from service.latent_requests import InterpolationRequest, parse_request
 from service.listening import use_even_server
 from service.metrics import Metrics
 from service.middleware import in_front
@@ -33,7 +41,9 @@ from service.reloading import Reloader
 from service.requests import MAX_SCALE, images_request, work_item
 from service.routes import ROUTES
 from service.routes.images import check_pixels
+from service.routes.interpolations import made_at_once
 from service.settings import load_settings
+from service.stream_connection import use_stream_connections
 from service.watchdog import end_when_a_worker_cannot_start, end_when_an_engine_hangs
 
 logging.getLogger("mintage").setLevel(logging.INFO)
@@ -62,6 +72,7 @@ class DirectService(bentoml.Service):  # type: ignore[misc]
         # What keys, other pages' leave and traces add to a request is added by the general way.
         plain = not (keys or settings.cors_origins or settings.tracing)
         use_connections(Direct(models, access_log) if plain else None)
+        use_stream_connections()
         use_even_server(lambda: models.board)
         methods = frozenset(method.route for method in self.apis.values())
         paths = (methods | BENTOML_PATHS) - ROUTES.keys()
@@ -135,15 +146,48 @@ class Mintage:
         POST /v1/images does the same, and more, faster.
         """
         fields = {"label": label, "seed": seed, "n": n, "truncation": truncation}
-        try:
+        with _problems_of_bentoml():
             served = models.of_request(model)
-            item = work_item(images_request(fields), served.spec, settings)
+            item = work_item(images_request(fields), served.spec, settings, served.directions)
             check_pixels(item.count, scale, served, settings.max_pixels)
             made = await served.make(item, settings.timeout_ms / 1000)
-        except Problem as problem:
-            kind = InvalidArgument if problem.status < 429 else ServiceUnavailable
-            raise kind(problem.detail) from None
         return await asyncio.to_thread(_sheet, made.images, scale)
+
+    @bentoml.api
+    async def interpolate(
+        self,
+        keyframes: Annotated[
+            list[dict[str, Any]],
+            Field(min_length=2, max_length=MAX_KEYFRAMES, description="As in POST /v1/interpolations"),
+        ],
+        frames: Annotated[int, Field(ge=2, le=settings.max_buffered_frames)] = 60,
+        method: Method = "slerp",
+        loop: bool = False,
+        easing: Easing = "linear",
+        fps: Annotated[int, Field(ge=1, le=MAX_GIF_FPS)] = 30,
+        model: str | None = None,
+        scale: Annotated[int, Field(ge=1, le=MAX_SCALE)] = 1,
+    ) -> Annotated[bytes, ContentType("image/gif")]:
+        """A GIF of a way through keyframes; for bentoml.SyncHTTPClient.
+
+        POST /v1/interpolations does the same, and more, and sends frames as they are made.
+        """
+        fields = {"keyframes": keyframes, "frames": frames, "method": method, "loop": loop, "easing": easing}
+        body = msgspec.json.encode({**fields, "fps": fps, "model": model, "scale": scale, "format": "gif"})
+        with _problems_of_bentoml():
+            request = parse_request(body, InterpolationRequest)
+            content, _ = await made_at_once(request, "gif", models, settings.timeout_ms / 1000)
+        return content
+
+
+@contextmanager
+def _problems_of_bentoml() -> Iterator[None]:
+    """Tells problems as BentoML's exceptions, which its methods answer with their statuses."""
+    try:
+        yield
+    except Problem as problem:
+        kind = InvalidArgument if problem.status < 429 else ServiceUnavailable
+        raise kind(problem.detail) from None
 
 
 async def _tell_alive() -> None:

@@ -51,11 +51,23 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=16 * 2**20, ge=1024)
     """Size of a request's body at most."""
     max_pixels: int = Field(default=64 * 10**6, ge=10**4)
-    """Pixels of one reply at most, after scaling."""
+    """Pixels of one reply at most, after scaling; of one frame, where frames are sent as they are made."""
+    max_frames: int = Field(default=10_000, ge=2, le=1_000_000)
+    """Frames of one interpolation at most."""
+    max_buffered_frames: int = Field(default=1000, ge=2, le=10_000)
+    """The same, of the forms that are sent when the last frame is made: PNG strip, WebP, JSON."""
+    max_stream_pixels: int = Field(default=10**9, ge=10**4)
+    """Pixels of all frames of one interpolation at most, after scaling."""
     body_timeout_s: float = Field(default=10, gt=0)
     """How long a client may take to send a body."""
     timeout_ms: int = Field(default=10_000, ge=1, le=600_000)
     """How long a request may wait and be computed; its own timeout_ms can only make that shorter."""
+    max_streams: int = Field(default=64, ge=0)
+    """Streams open at once, shared out between the workers; 0 means none is."""
+    stream_idle_s: float = Field(default=60, gt=0)
+    """A stream whose client says nothing for so long is closed."""
+    stream_messages_per_s: int = Field(default=2000, ge=1)
+    """Messages a second that a stream takes; a client that sends more is hung up on."""
     engine_timeout_s: float = Field(default=60, gt=0)
     """An engine call that takes longer is hung: the worker ends and is replaced."""
     reload_s: float = Field(default=1, ge=0)

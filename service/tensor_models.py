@@ -19,8 +19,9 @@ from generator.latents import MAX_SEED, MAX_TRUNCATION
 from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec, UnknownLabel
 from service.errors import BadRequest, NotFound
 from service.models import Models, ServedModel
-from service.requests import MAX_LATENT, WorkItem
+from service.requests import MAX_LATENT
 from service.tensors import BYTES, Tensor, TensorType
+from service.work import WorkItem
 
 BY_LABEL = ".by_label"
 PLATFORM = "onnx_onnxv1"  # the protocol's name for an ONNX graph

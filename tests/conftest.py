@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from export.artifact import export_checkpoint
-from generator.artifact import CPU_ONNX, MANIFEST, Artifact
+from generator.artifact import CPU_ONNX, DIRECTIONS, MANIFEST, Artifact
 from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
@@ -45,10 +45,10 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def of_an_earlier_version(path: Path, copy: Path) -> Path:
-    """A copy of an artifact as it was before there were graphs for CPUs."""
+    """A copy of an artifact as it was before there were graphs for CPUs and directions."""
     artifact = Artifact.open(path)
     manifest = artifact.manifest
-    kept = {name: sha256 for name, sha256 in manifest.files.items() if name != CPU_ONNX}
+    kept = {name: sha256 for name, sha256 in manifest.files.items() if name not in (CPU_ONNX, DIRECTIONS)}
     engine, parity = next(iter(manifest.parity.items()))
     fields = replace(manifest, files=kept, parity={engine: parity}).to_json()
     del fields["parity"][engine]["reference"]
@@ -57,6 +57,15 @@ def of_an_earlier_version(path: Path, copy: Path) -> Path:
         (copy / name).write_bytes((artifact.path / name).read_bytes())
     (copy / MANIFEST).write_text(json.dumps(fields))
     return copy
+
+
+def without_file(path: Path, file: str) -> Path:
+    """Takes a file that the digest is not of out of an artifact; its folder."""
+    fields = json.loads((path / MANIFEST).read_text())
+    del fields["files"][file]
+    (path / MANIFEST).write_text(json.dumps(fields))
+    (path / file).unlink()
+    return path
 
 
 @pytest.fixture(scope="session")

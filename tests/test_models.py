@@ -45,3 +45,13 @@ def test_the_readme_tells_what_the_manifest_says() -> None:
     assert manifest.id in readme
     assert f"{result['agreement']:.1%}".replace("%", " %") in readme
     assert f"{result['judge_accuracy']:.1%}".replace("%", " %") in readme
+
+
+def test_fashion_has_directions_that_change_its_images() -> None:
+    fashion = Generator.open(FASHION)
+    directions = fashion.artifact.directions
+    assert directions is not None
+    assert directions.vectors.shape == (32, 64)
+    assert 0.1 < directions.explained[0] < 0.5
+    here, there = fashion.images(["Bag"], [7]), fashion.images(["Bag"], [7], directions={0: 4})
+    assert np.abs(here.astype(int) - there).mean() > 5  # of 255

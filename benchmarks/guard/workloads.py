@@ -12,7 +12,7 @@ from benchmarks.guard.rig import Rig
 from generator.latents import latents
 from service.encoding import png
 from service.recipes import Recipe
-from service.requests import WorkItem
+from service.work import WorkItem
 
 GROUP = 16  # requests at a time, as many as the service's batches take
 FIRST_SEED = 1_000_000  # all seeds have as many digits, so that all heads are the same

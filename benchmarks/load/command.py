@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--p99-ms", type=_positive, default=20.0, help="for --find-rate (default: %(default)g)")
     add("--seconds", type=_positive, help="of each load (default: 30; 10 in a sweep and a closed loop)")
     add("--arrivals", choices=("poisson", "constant"), default="poisson", help="(default: %(default)s)")
-    add("--mix", default="label", help="label=80,latent=10,n=5,zip=5,interpolation=0 (default: %(default)s)")
+    add("--mix", default="label", help="label=80,latent=5,n=5,zip=5,interpolation=5 (default: %(default)s)")
     add("--model", help="(default: the service's)")
     add("--processes", type=_whole, default=1, metavar="N", help="that send (default: %(default)s)")
     add("--artifact", type=Path, help="to compare pixels with (default: the served one, below models/)")

@@ -114,7 +114,7 @@ class Archive(Array):
 
 
 class Interpolation(Kind):
-    """Frames from one image to another, as one NumPy array; its ends are checked."""
+    """Frames of a way from one image to another, as one NumPy array."""
 
     path = "/v1/interpolations"
     accept = "application/x-npy"
@@ -125,8 +125,10 @@ class Interpolation(Kind):
         return text % (label, seed, label, (seed + 1) % SEEDS, FRAMES) + self._end
 
     def read(self, body: bytes) -> Pixels:
-        """The two keyframes."""
-        return read_npy({}, body)[[0, -1]]
+        return read_npy({}, body)
+
+    def expected(self, generator: Generator, label: int, seed: int) -> Pixels:
+        return generator.interpolate([label] * 2, [seed, (seed + 1) % SEEDS], FRAMES)
 
 
 KINDS: dict[str, Callable[[GeneratorSpec, str | None], Kind]] = {

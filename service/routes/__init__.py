@@ -6,7 +6,21 @@ from collections.abc import Awaitable, Callable
 
 from service.http import Receive, Scope, Send
 from service.models import Models
-from service.routes import documentation, health, images, inference, metrics, models, openai, permalinks
+from service.routes import (
+    documentation,
+    grids,
+    health,
+    images,
+    inference,
+    interpolations,
+    metrics,
+    models,
+    openai,
+    permalinks,
+    stream,
+    studio,
+    variations,
+)
 
 Route = Callable[[Models, Scope, Receive, Send], Awaitable[None]]
 
@@ -14,8 +28,12 @@ ROUTES: dict[str, dict[str, Route]] = {
     "/v1/images": {"POST": images.post_images},
     "/v1/images/generations": {"POST": openai.post_generations},
     "/v1/images/{model}/{label}/{file}": {"GET": permalinks.get_image},
+    "/v1/interpolations": {"POST": interpolations.post_interpolations},
+    "/v1/variations": {"POST": variations.post_variations},
+    "/v1/grids": {"POST": grids.post_grids},
     "/v1/models": {"GET": models.list_models},
     "/v1/models/{model}": {"GET": models.show_model},
+    "/v1/stream": {"GET": stream.not_a_websocket},
     "/v2": {"GET": inference.server},
     "/v2/health/live": {"GET": inference.live},
     "/v2/health/ready": {"GET": inference.ready},
@@ -31,7 +49,8 @@ ROUTES: dict[str, dict[str, Route]] = {
     "/livez": {"GET": health.livez},
     "/readyz": {"GET": health.readyz},
     "/metrics": {"GET": metrics.get_metrics},
-    "/": {"GET": documentation.to_docs},
+    "/": {"GET": studio.page},
+    "/studio/{file}": {"GET": studio.file},
     "/docs": {"GET": documentation.docs},
     "/docs/{file}": {"GET": documentation.docs_file},
     "/openapi.json": {"GET": documentation.openapi_json},

@@ -36,10 +36,6 @@ SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, 
 """
 
 
-async def to_docs(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
-    await send_reply(send, 307, "text/plain", b"see docs", [(b"location", b"docs")])
-
-
 async def docs(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
     await send_reply(send, 200, "text/html; charset=utf-8", PAGE)
 

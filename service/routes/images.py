@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
+from generator.pixels import Pixels
 from service.batching import Made
 from service.encoding import MEDIA_TYPES, Rendering, encode, negotiate
 from service.errors import InvalidField, UnsupportedMediaType
@@ -21,9 +23,10 @@ from service.http import (
 )
 from service.models import Models, ServedModel
 from service.recipes import Recipe
-from service.requests import ImagesRequest, WorkItem, parse_images_request, work_item
+from service.requests import parse_images_request, work_item
 from service.settings import Settings
 from service.tracing import note
+from service.work import WorkItem
 
 LARGE_REPLY = 250_000  # pixels: encoded on a thread, so that the event loop goes on
 LOSSY = ("jpeg", "webp")
@@ -41,34 +44,49 @@ async def post_images(models: Models, scope: Scope, receive: Receive, send: Send
         quality=request.quality,
     )
     model = models.of_request(request.model)
-    item = work_item(request, model.spec, settings)
-    timeout_s = timeout_s_of(request, settings)
+    item = work_item(request, model.spec, settings, model.directions)
+    timeout_s = timeout_s_of(request.timeout_ms, settings)
     with cancelled_on_disconnect(receive):
         content, headers = await make(model, item, rendering, settings, timeout_s)
     await send_reply(send, 200, MEDIA_TYPES[rendering.form], content, headers)
 
 
 async def make(
-    model: ServedModel, item: WorkItem, rendering: Rendering, settings: Settings, timeout_s: float
+    model: ServedModel,
+    item: WorkItem,
+    rendering: Rendering,
+    settings: Settings,
+    timeout_s: float,
+    draw: Callable[[Pixels], bytes] | None = None,
 ) -> tuple[bytes, Headers]:
     """A reply's body, and the headers that say what made it and where its time went.
 
-    Raises InvalidField for a rendering that cannot be, and what ServedModel.make raises.
+    `draw` makes the body of the images, where it is another than images of an item have. Raises InvalidField
+    for a rendering that cannot be, and what ServedModel.make raises.
     """
     _check_quality(rendering)
     check_pixels(item.count, rendering.scale, model, settings.max_pixels)
     made = await model.make(item, timeout_s)
     if made.images.size * rendering.scale**2 > LARGE_REPLY:
-        content, encode_ms = await asyncio.to_thread(encoded, model, item, rendering, made)
+        content, encode_ms = await asyncio.to_thread(encoded, model, item, rendering, made, draw)
     else:
-        content, encode_ms = encoded(model, item, rendering, made)
+        content, encode_ms = encoded(model, item, rendering, made, draw)
     return content, described(model, item, made, encode_ms)
 
 
-def encoded(model: ServedModel, item: WorkItem, rendering: Rendering, made: Made) -> tuple[bytes, float]:
+def encoded(
+    model: ServedModel,
+    item: WorkItem,
+    rendering: Rendering,
+    made: Made,
+    draw: Callable[[Pixels], bytes] | None = None,
+) -> tuple[bytes, float]:
     """A reply's body, and the milliseconds it took."""
     began = time.perf_counter()
-    content = encode(made.images, rendering, Recipe(model.id, model.spec.class_names, item))
+    if draw is None:
+        content = encode(made.images, rendering, Recipe(model.id, model.spec.class_names, item))
+    else:
+        content = draw(made.images)
     return content, (time.perf_counter() - began) * 1000
 
 
@@ -91,8 +109,9 @@ def server_timing(made: Made, encode_ms: float) -> bytes:
     return b"queue;dur=%.2f, engine;dur=%.2f, encode;dur=%.2f" % (made.queue_ms, made.engine_ms, encode_ms)
 
 
-def timeout_s_of(request: ImagesRequest, settings: Settings) -> float:
-    return min(request.timeout_ms or settings.timeout_ms, settings.timeout_ms) / 1000
+def timeout_s_of(timeout_ms: int | None, settings: Settings) -> float:
+    """How long a request may take that says so itself, or does not."""
+    return min(timeout_ms or settings.timeout_ms, settings.timeout_ms) / 1000
 
 
 def check_content_type(scope: Scope) -> None:

@@ -31,5 +31,9 @@ def _entry(model: ServedModel, models: Models) -> dict[str, Any]:
         "default": model.name == models.default,
         "engine": {"key": model.engine.key, "choice": model.engine.choice},
         "warm_batch_sizes": model.warm_batches,
+        "directions": [
+            {"index": index, "explained": round(float(share), 6)}
+            for index, share in enumerate(model.directions.explained if model.directions else ())
+        ],
         "manifest": manifest.to_json(),
     }

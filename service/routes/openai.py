@@ -19,9 +19,10 @@ from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, 
 from service.models import Models, ServedModel
 from service.openai_requests import class_of, parse_generations_request, scale_of
 from service.recipes import Recipe
-from service.requests import Format, ImagesRequest, WorkItem, work_item
+from service.requests import Format, ImagesRequest, work_item
 from service.routes.images import LARGE_REPLY, check_content_type, check_pixels
 from service.settings import Settings
+from service.work import WorkItem
 
 _SUFFIXES: dict[Format, str] = {"png": "png", "webp": "webp", "jpeg": "jpg"}
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")

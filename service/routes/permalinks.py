@@ -1,7 +1,7 @@
 """GET /v1/images/{model}@{digest}/{class}/{seed}.png: one image, for ever, for any cache to keep.
 
-Query parameters: `truncation`, `scale`, `quality`; `mix=sneaker:0.7,sandal:0.3` with `mix` for the class;
-`latent=` (base64url of little-endian float32) with `latent` for the seed.
+Query parameters: `truncation`, `scale`, `quality`; `directions=0:2.5,3:-1`; `mix=sneaker:0.7,sandal:0.3` with
+`mix` for the class; `latent=` (base64url of little-endian float32) with `latent` for the seed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from service.encoding import ENCODING_VERSION, MEDIA_TYPES, Rendering
 from service.errors import Gone, InvalidField, NotFound, Unready
 from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, send_reply
 from service.models import Models, ServedModel
-from service.requests import Format, ImagesRequest, WorkItem, images_request, work_item
+from service.requests import Format, ImagesRequest, images_request, work_item
 from service.routes.images import make
+from service.work import WorkItem
 
 SUFFIXES: dict[str, Format] = {"png": "png", "webp": "webp", "jpg": "jpeg"}
-PARAMETERS = ("truncation", "scale", "quality", "mix", "latent")
+PARAMETERS = ("truncation", "scale", "quality", "directions", "mix", "latent")
 FOR_EVER = b"max-age=31536000, immutable"
 ASK_AGAIN = b"no-cache"
 
@@ -38,7 +39,7 @@ async def get_image(models: Models, scope: Scope, receive: Receive, send: Send) 
     if suffix not in SUFFIXES:
         raise NotFound(f"{parts['file']}: the name ends with .{', .'.join(SUFFIXES)}")
     request = _request(_query(scope), parts["label"], stem, model)
-    item = work_item(request, model.spec, settings)
+    item = work_item(request, model.spec, settings, model.directions)
     rendering = Rendering(SUFFIXES[suffix], request.scale, request.quality)
     tag = _entity_tag(model, item, rendering)
     whose = b"private, " if settings.is_closed else b"public, "
@@ -89,9 +90,12 @@ def _request(query: dict[str, str], label: str, stem: str, model: ServedModel) -
     fields: dict[str, Any] = {key: query[key] for key in ("truncation", "scale", "quality") if key in query}
     if "mix" in query:
         _check_word("mix", label, "class")
-        fields["mix"] = dict(_weight(part) for part in query["mix"].split(","))
+        fields["mix"] = _numbers("mix", query["mix"], "slug:weight, as in sneaker:0.7,sandal:0.3")
     else:
         fields["label"] = _label(label, model)
+    if "directions" in query:
+        how = "index:coefficient, as in 0:2.5,3:-1"
+        fields["directions"] = _numbers("directions", query["directions"], how)
     if "latent" in query:
         _check_word("latent", stem, "seed")
         fields["latent"] = _latent(query["latent"])
@@ -125,12 +129,16 @@ def _check_word(word: str, found: str, part: str) -> None:
         raise InvalidField(word, f"with ?{word}= the link has the word {word} for its {part}, not {found!r}")
 
 
-def _weight(part: str) -> tuple[str, float]:
-    slug, _, weight = part.rpartition(":")
-    try:
-        return slug, float(weight)
-    except ValueError:
-        raise InvalidField("mix", f"mix {part!r}: use slug:weight, as in sneaker:0.7,sandal:0.3") from None
+def _numbers(parameter: str, text: str, how: str) -> dict[str, float]:
+    """name:number,name:number -> the number of each name. Raises InvalidField."""
+    numbers: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.rpartition(":")
+        try:
+            numbers[name] = float(number)
+        except ValueError:
+            raise InvalidField(parameter, f"{parameter} {reprlib.repr(part)}: use {how}") from None
+    return numbers
 
 
 def _latent(text: str) -> list[float]:

@@ -14,6 +14,7 @@ from benchmarks.__main__ import main
 from benchmarks.load import selftest, session
 from benchmarks.load.command import INVALID, WRONG_PIXEL
 from benchmarks.load.histogram import Histogram
+from service.routes import ROUTES
 from tests.benchmarks.conftest import Serving
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -29,7 +30,8 @@ def test_a_report_has_the_figures_and_holds_itself_together(
 ) -> None:
     folder, bodies = tmp_path / "reports" / "one", list[dict[str, Any]]()
     with serving(bodies, api_keys=(KEY,)) as url:
-        options = ("--mix", "label=6,latent=2,n=1,zip=1", "--processes", "2", "--artifact", str(grey))
+        mix = "label=5,latent=2,n=1,zip=1,interpolation=1"
+        options = ("--mix", mix, "--processes", "2", "--artifact", str(grey))
         code = load(url, *QUICK, *options, "--api-key", KEY, "--report", str(folder))
     result = json.loads((folder / "report.json").read_text())
     (run,) = result["loads"]
@@ -38,7 +40,7 @@ def test_a_report_has_the_figures_and_holds_itself_together(
     assert run["checked"] > 4
     assert run["stages"][0]["engine"] > 0
     assert sum(run["batches"].values()) == run["stages"][0]["answers"]
-    assert run["kinds"].keys() == {"label", "latent", "n", "zip"}
+    assert run["kinds"].keys() == {"label", "latent", "n", "zip", "interpolation"}
     assert sum(kind["requests"] for kind in run["kinds"].values()) == run["requests"]
     again = Histogram.merged([run["histograms"]["latency_us"]])
     assert again.percentiles()["p50"].ms == run["latency"]["p50"]["ms"]  # type: ignore[union-attr]
@@ -49,7 +51,7 @@ def test_a_report_has_the_figures_and_holds_itself_together(
     assert "pixel for pixel, all right" in text
     assert KEY not in page + text + json.dumps(result)
     assert len({body["seed"] for body in bodies if "seed" in body}) == sum("seed" in one for one in bodies)
-    assert len(bodies) == 4 + result["warm_up"]["requests"] + run["requests"]
+    assert len(bodies) == 5 + result["warm_up"]["requests"] + run["requests"]
     assert capsys.readouterr().out.strip() == str(folder / "report.html")
     assert [path.name for path in folder.parent.iterdir()] == ["one"]
 
@@ -129,8 +131,13 @@ def test_what_is_not_there_or_no_service_is_told_on_one_line(capsys: pytest.Capt
 
 
 def test_what_the_service_does_not_have_is_told_on_one_line(
-    serving: Serving, rgb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    serving: Serving,
+    rgb: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delitem(ROUTES, "/v1/interpolations")  # as in an earlier version
     with serving() as url:
         for arguments, told in (
             (("--mix", "label,interpolation"), "POST /v1/interpolations of http://127.0.0.1:"),

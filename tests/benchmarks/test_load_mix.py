@@ -84,14 +84,15 @@ def test_latents_of_two_seeds_differ() -> None:
     assert all(-1 <= latent[0] < 1 for latent in latents)
 
 
-def test_an_interpolation_has_two_keyframes_and_its_ends_are_known(grey: Path) -> None:
+def test_an_interpolation_has_two_keyframes_and_its_frames_are_known(grey: Path) -> None:
     generator = Generator.open(grey)
     kind = KINDS["interpolation"](generator.spec, None)
     request = json.loads(kind.body(1, SEEDS - 1))
     assert request["keyframes"] == [{"label": 1, "seed": SEEDS - 1}, {"label": 1, "seed": 0}]
     assert request["frames"] == FRAMES
-    ends = kind.expected(generator, 1, SEEDS - 1)
-    np.testing.assert_array_equal(ends, generator.images([1, 1], [SEEDS - 1, 0]))
+    frames = kind.expected(generator, 1, SEEDS - 1)
+    assert len(frames) == FRAMES
+    np.testing.assert_array_equal(frames[[0, -1]], generator.images([1, 1], [SEEDS - 1, 0]))
 
 
 def test_shares_are_read() -> None:

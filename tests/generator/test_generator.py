@@ -138,3 +138,28 @@ def test_a_file_that_is_there_is_not_overwritten(grey: Path, tmp_path: Path) -> 
 def test_senseless_seeds_are_refused(grey: Path, tmp_path: Path, seeds: str) -> None:
     with pytest.raises(SystemExit):
         main([str(grey), "--label", "0", f"--seeds={seeds}", "--out", str(tmp_path / "x")])
+
+
+def test_a_way_leads_from_keyframe_to_keyframe(generator: Generator) -> None:
+    frames = generator.interpolate(["Bag", 0, 2], [7, 8, 9], frames=100)
+    assert frames.shape == (100, 14, 14, 1)
+    keyframes = generator.images(["Bag", 0, 2], [7, 8, 9])
+    np.testing.assert_array_equal(frames[[0, 99]], keyframes[[0, 2]])
+    assert any((frame == keyframes[1]).all() for frame in frames[1:99])
+    loop = generator.interpolate(["Bag", 0], [7, 8], frames=20, loop=True, method="nlerp", truncation=0.5)
+    np.testing.assert_array_equal(loop[0], generator.images(["Bag"], [7], truncation=0.5)[0])
+    assert not (loop[0] == loop[-1]).all()
+
+
+def test_variations_are_the_image_at_strength_0_and_others_at_1(generator: Generator) -> None:
+    image = generator.images(["Bag"], [7])
+    np.testing.assert_array_equal(generator.variations("Bag", 7, 0, 3), np.concatenate([image] * 3))
+    away = generator.variations("Bag", 7, 1, 3, variation_seed=4)
+    assert len(np.unique(np.concatenate([image, away]).reshape(4, -1), axis=0)) == 4
+    np.testing.assert_array_equal(away[1], generator.variations("Bag", 7, 1, 1, variation_seed=5)[0])
+
+
+def test_a_grid_is_every_label_with_every_seed(generator: Generator) -> None:
+    grid = generator.grid(["Bag", 0], [7, 8, 9])
+    assert grid.shape == (2, 3, 14, 14, 1)
+    np.testing.assert_array_equal(grid[1, 2], generator.images([0], [9])[0])

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import hashlib
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
 
-from generator.latents import MAX_SEED, inverse_normal_cdf, latents, lerp, slerp
+from generator.latents import MAX_SEED, inverse_normal_cdf, latents
 
 GOLDEN = {
     0: ["-0x1.22cd1a0000000p+1", "-0x1.6714740000000p-1", "-0x1.380f160000000p+0", "0x1.4c209a0000000p-3"],
@@ -88,43 +87,3 @@ def test_a_seed_out_of_range_is_refused(seed: int) -> None:
 def test_a_truncation_out_of_range_is_refused(truncation: float) -> None:
     with pytest.raises(ValueError, match="truncation"):
         latents([1], 4, truncation)
-
-
-def test_slerp_turns_evenly_and_interpolates_the_norm() -> None:
-    a, b = latents([1, 2], 32)
-    b = b * 2
-    points = [slerp(a, b, w) for w in np.linspace(0, 1, 9)]
-    norms = [float(np.linalg.norm(p)) for p in points]
-    np.testing.assert_allclose(norms, np.linspace(norms[0], norms[-1], 9), rtol=1e-6)
-    angles = [
-        np.arccos(np.clip(p @ q / np.linalg.norm(p) / np.linalg.norm(q), -1, 1)) for p, q in pairwise(points)
-    ]
-    np.testing.assert_allclose(angles, np.mean(angles), rtol=1e-3)
-
-
-@pytest.mark.parametrize("path", [lerp, slerp])
-def test_paths_end_exactly_at_their_ends(path) -> None:  # type: ignore[no-untyped-def]
-    a, b = latents([1, 2], 32)
-    np.testing.assert_array_equal(path(a, b, 0.0), a)
-    np.testing.assert_array_equal(path(a, b, 1.0), b)
-
-
-def test_slerp_between_equal_latents_stays_there() -> None:
-    (a,) = latents([4], 16)
-    np.testing.assert_allclose(slerp(a, a.copy(), 0.3), a, rtol=1e-6)
-
-
-def test_slerp_between_opposite_latents_turns_by_half_a_circle() -> None:
-    (a,) = latents([4], 16)
-    middle = slerp(a, -a, 0.5)
-    assert abs(float(middle @ a)) < 1e-4
-    np.testing.assert_allclose(np.linalg.norm(middle), np.linalg.norm(a), rtol=1e-6)
-    np.testing.assert_allclose(slerp(a, -a, 0.9999), -a, atol=0.01)
-
-
-def test_slerp_from_and_to_zero_goes_straight() -> None:
-    (a,) = latents([4], 16)
-    zero = np.zeros_like(a)
-    np.testing.assert_allclose(slerp(zero, a, 0.25), a / 4, rtol=1e-6)
-    np.testing.assert_allclose(slerp(a, zero, 0.25), a * 0.75, rtol=1e-6)
-    np.testing.assert_array_equal(slerp(zero, zero, 0.5), zero)

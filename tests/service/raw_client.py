@@ -40,6 +40,14 @@ class Connection:
         self.writer.write(content)
         await self.writer.drain()
 
+    async def head(self) -> bytes:
+        """The head of the next reply, whose body `read` reads."""
+        return await self._reader.readuntil(b"\r\n\r\n")
+
+    async def read(self, count: int) -> bytes:
+        """Up to so many bytes; none when the connection has ended."""
+        return await self._reader.read(count)
+
     async def reply(self) -> Reply:
         """The next reply. Raises Broken."""
         head = body = b""

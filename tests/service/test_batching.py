@@ -13,7 +13,7 @@ from generator.pixels import Pixels
 from service import batching
 from service.batching import Made, MicroBatcher
 from service.errors import Expired, Overloaded, Unready
-from service.requests import WorkItem
+from service.work import WorkItem
 
 NO_CLASS = np.zeros(2, np.float32)
 

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from service.connection import BoundedConnection
 from service.http import ASGIApp, Receive, Scope, Send, send_reply
+from service.stream_connection import use_stream_connections
 from tests.service.raw_client import Broken, Connection, connected, get
 
 LARGE = 32 * 2**20
@@ -102,3 +103,30 @@ def test_a_reply_that_takes_long_does_not_make_the_next_head_late() -> None:
         assert (await connection.reply()).body == b"late"
 
     on_a_connection(scenario, late_reply)
+
+
+async def open_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def test_a_websocket_outlives_the_time_for_a_head_and_is_gone_when_its_client_is() -> None:
+    use_stream_connections()
+
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+        key = "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        head = b"GET / HTTP/1.1\r\nhost: x\r\n" + (upgrade + key).encode()
+        assert (await connection.ask(head)).status == 101
+        await asyncio.sleep(3 * Impatient.head_s)
+        ping, pong = b"\x89\x80\0\0\0\0", b"\x8a\0"
+        await connection.send(ping)
+        assert await connection.read(len(pong)) == pong
+        assert len(state.connections) == 1
+        connection.writer.close()
+        while state.connections or state.tasks:
+            await asyncio.sleep(0.01)
+
+    on_a_connection(scenario, open_websocket)

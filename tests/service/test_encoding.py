@@ -15,7 +15,8 @@ from generator.pixels import Pixels, contact_sheet, enlarge
 from service.encoding import Rendering, encode, negotiate, png
 from service.errors import NotAcceptable
 from service.recipes import Recipe
-from service.requests import Format, WorkItem
+from service.requests import Format
+from service.work import WorkItem
 
 
 def recipe(seeds: Sequence[int]) -> Recipe:

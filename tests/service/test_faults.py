@@ -18,6 +18,7 @@ import pytest
 
 from tests.service.faulty_models import FAULT, FINE, write_faulty
 from tests.service.raw_client import Broken, Reply, connected, post
+from tests.service.stream_client import streaming
 from tests.service.test_server import ROOT, START_TIMEOUT_S, environment, free_port, serving
 
 DEADLINE_S = 40  # generous: the processes of a server are looked at every 10 s
@@ -87,6 +88,14 @@ def test_a_request_that_the_engine_fails_on_fails_alone_and_the_log_says_how(
                 largest = max(largest, int(reply.headers["x-batch-size"]))
     assert largest > 1
     assert told in server.log.read_text()
+
+
+def test_a_stream_tells_of_a_failed_frame_and_goes_on(server: Server) -> None:
+    with streaming(server.url) as client:
+        first = client.ask(model="raises", label=0, latent=FINE, format="raw")
+        failed = client.problem(seq=5, latent=FAULT)
+        assert (failed["seq"], failed["problem"]["status"]) == (5, 500)
+        assert client.ask(latent=FINE).content == first.content
 
 
 def test_a_worker_whose_engine_hangs_ends_and_is_replaced_while_the_others_answer(server: Server) -> None:

@@ -262,6 +262,12 @@ NONSENSE = {
     "many headers": GOOD.replace(b"\r\nhost: test", b"\r\nhost: test\r\n" + MANY_HEADERS.strip()),
     "endless accept": GOOD.replace(b"*/*", b"image/png;q=0," * 50_000),
     "another web": GOOD.replace(b"\r\nhost", b"\r\nupgrade: websocket\r\nconnection: upgrade\r\nhost"),
+    "another web at length": get("/v1/stream").replace(
+        b"\r\nhost", b"\r\nx: " + b"y" * 10_000 + b"\r\nupgrade: websocket\r\nconnection: upgrade\r\nhost"
+    ),
+    "another web of bytes": get("/v1/\xff").replace(
+        b"\r\nhost", b"\r\nupgrade: websocket\r\nconnection: upgrade\r\nhost"
+    ),
     "h2c": GOOD.replace(b"\r\nhost", b"\r\nupgrade: h2c\r\nconnection: upgrade\r\nhost"),
     "expects": GOOD.replace(b"\r\nhost", b"\r\nexpect: 100-continue\r\nhost"),
     "many types": GOOD.replace(b"\r\nhost", b"\r\ncontent-type: text/plain\r\nhost"),

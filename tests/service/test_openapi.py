@@ -31,7 +31,13 @@ OUR_CHECKS: Any = [check for check in CHECKS.get_all() if check.__name__ not in 
 
 @pytest.fixture(scope="module")
 def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("home"), models=models_folder, max_images=64) as (url, _):
+    limits: dict[str, Any] = {
+        "max_images": 64,
+        "max_frames": 200,
+        "max_pixels": 2_000_000,
+        "max_stream_pixels": 10**7,
+    }
+    with serving(tmp_path_factory.mktemp("home"), models=models_folder, **limits) as (url, _):
         yield url
 
 
@@ -47,11 +53,21 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
         for parameter in operations.get("get", {}).get("parameters", []):
             if parameter["in"] == "path":
                 parameter["schema"] = {"enum": words[parameter["name"]]}
-    fields = document["components"]["schemas"]["ImagesRequest"]["properties"]
-    fields["model"] = {"enum": ["grey", "rgb", None]}
-    fields["label"] = {"enum": [0, 1, "Bag", "cat"]}
-    for field in ("mix", "latent"):
-        del fields[field]
+    label, coefficient = {"enum": [0, 1, "Bag", "cat"]}, {"type": "number", "minimum": -11, "maximum": 11}
+    some = {"type": "object", "properties": {"0": coefficient, "4": coefficient}}
+    narrow = {
+        "model": {"enum": ["grey", "rgb", None]},
+        "label": label,
+        "labels": {"anyOf": [{"const": "all"}, {"type": "array", "items": label, "minItems": 1}]},
+        "directions": {"anyOf": [some, {"type": "null"}]},
+        "frames": {"type": "integer", "minimum": 2, "maximum": 210},
+        "n": {"type": ["integer", "null"], "minimum": 1, "maximum": 70},
+    }
+    for name in ("ImagesRequest", "InterpolationRequest", "Keyframe", "VariationsRequest", "GridRequest"):
+        fields = document["components"]["schemas"][name]["properties"]
+        fields |= {field: schema for field, schema in narrow.items() if field in fields}
+        for field in ("mix", "latent"):
+            fields.pop(field, None)
     return document
 
 

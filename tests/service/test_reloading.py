@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
-from export.artifact import export_checkpoint
+from export.artifact import complete_artifact, export_checkpoint
+from generator import Generator
+from generator.artifact import DIRECTIONS
+from generator.latents import latents
+from generator.paths import LatentPath
 from service.app import App
+from service.errors import Unready
+from service.frames import pieces
 from service.keys import Keys
 from service.models import Models
 from service.reloading import Reloader
 from service.settings import Settings
-from tests.conftest import GREY, untrained
+from tests.conftest import GREY, untrained, without_file
 from tests.service.conftest import nothing_behind
 
 Scenario = Callable[[Models, Reloader, httpx.AsyncClient], Awaitable[None]]
@@ -91,6 +99,48 @@ def test_requests_that_the_old_version_accepted_are_finished_by_it(
         replies = await asyncio.gather(*running)
         assert {reply.headers["x-model"] for reply in replies} == {old.id}
         assert (await client.post("/v1/images", json=ask)).headers["x-model"] == models.find("grey").id
+
+    in_service(link, scenario)
+
+
+def test_a_film_that_has_begun_is_finished_by_the_old_version(
+    link: Path, versions: tuple[Path, Path]
+) -> None:
+    path = LatentPath(latents([1, 2], GREY.latent_dim), GREY.class_vectors([0, 1]), 200)
+
+    async def scenario(models: Models, reloader: Reloader, client: httpx.AsyncClient) -> None:
+        old = models.find("grey")
+        parts = pieces(old, path, scale=1, timeout_s=10, of_each=True)
+        frames = [(await anext(parts))[1].images]
+        point(link, versions[1])
+        await reloader.look(old)
+        assert models.find("grey").id != old.id
+        frames += [made.images async for _, made in parts]
+        expected = np.concatenate(list(Generator.open(versions[0]).frames_of(path)))
+        np.testing.assert_array_equal(np.concatenate(frames), expected)
+        await old.close()
+        with pytest.raises(Unready):
+            await anext(pieces(old, path, scale=1, timeout_s=10, of_each=True))
+
+    in_service(link, scenario)
+
+
+def test_directions_that_are_added_are_served_and_links_stay(
+    link: Path, grey_of_an_earlier_version: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(grey_of_an_earlier_version, tmp_path / "copy")
+    completed = complete_artifact(tmp_path / "copy").manifest.files
+    without = without_file(tmp_path / "copy", DIRECTIONS)
+    point(link, without)
+
+    async def scenario(models: Models, reloader: Reloader, client: httpx.AsyncClient) -> None:
+        old = models.find("grey")
+        steered = {"label": 0, "seed": 1, "directions": {"0": 1}}
+        assert (await client.post("/v1/images", json=steered)).status_code == 422
+        assert complete_artifact(without).manifest.files == completed
+        await reloader.look(old)
+        assert (await client.post("/v1/images", json=steered)).status_code == 200
+        assert (await client.get(f"/v1/images/{old.id}/0/7.png")).status_code == 200
 
     in_service(link, scenario)
 

@@ -8,8 +8,9 @@ import pytest
 
 from generator.latents import MAX_SEED, latents
 from service.errors import BadRequest, InvalidField
-from service.requests import WorkItem, batch_inputs, parse_images_request, work_item
+from service.requests import parse_images_request, work_item
 from service.settings import Settings
+from service.work import WorkItem, batch_inputs
 from tests.conftest import GREY
 
 SETTINGS = Settings(max_images=100)

@@ -243,6 +243,18 @@ def test_bentomls_own_client_gets_the_same_image(server: str) -> None:
     np.testing.assert_array_equal(np.asarray(image), np.asarray(expected))
 
 
+def test_bentomls_own_client_gets_the_same_film(server: str) -> None:
+    keyframes: list[dict[str, Any]] = [{"label": "Bag", "seed": 7}, {"mix": {"0": 1, "2": 1}, "seed": 8}]
+    fields = {"keyframes": keyframes, "frames": 12, "loop": True, "scale": 2}
+    with bentoml.SyncHTTPClient(server) as client:
+        film = client.interpolate(**fields)
+    content = film.read_bytes() if isinstance(film, Path) else film
+    reply = httpx.post(f"{server}/v1/interpolations", json={**fields, "format": "gif"})
+    assert content == reply.content
+    assert httpx.post(f"{server}/interpolate", json={"keyframes": [{"label": 9}] * 2}).status_code == 400
+    assert httpx.post(f"{server}/interpolate", json={"keyframes": keyframes[:1]}).status_code in (400, 422)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_end_every_process(
     models_folder: Path, tmp_path: Path, number: signal.Signals

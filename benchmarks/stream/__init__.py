@@ -1,0 +1,1 @@
+"""One client on the stream: frames a second, and how long a movement takes to be seen."""
