@@ -10,6 +10,7 @@ python -m benchmarks parts         what the parts of a request cost, each way of
 python -m benchmarks engine        the engines alone: latency and images/s for each batch
 python -m benchmarks mlperf        MLPerf's own load generator over the service and over the engine
 python -m benchmarks soak          an hour of steady load: latency, memory, open files
+python -m benchmarks training      images/s of the training loop, next to the textbook's
 python -m benchmarks guard         what a request costs in instructions; 1 when it has become a fifth dearer
 python -m benchmarks load URL      puts a service under load: one rate, a sweep, or the highest rate in time
 python -m benchmarks show FILE     the tables of an earlier run
@@ -52,6 +53,7 @@ try:
     from benchmarks.soak import command as soak
     from benchmarks.standings import tuned_table
     from benchmarks.tables import show
+    from benchmarks.training import command as training
     from benchmarks.wrk import WrkError
     from generator import Generator
     from generator.artifact import Artifact, ArtifactError
@@ -134,6 +136,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     guard.add_options(add("guard", guard.run))
     mlperf.add_options(add("mlperf", mlperf.run))
     soak.add_options(add("soak", soak.run))
+    training.add_options(add("training", training.run))
     load.add_arguments(add("load", load.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")

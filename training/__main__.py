@@ -23,11 +23,12 @@ from rich.text import Text
 from generator.spec import GeneratorSpec, SpecError
 from generator.terminal import tell_error
 from training.checkpoint import Checkpoint, CheckpointError
-from training.config import PRESETS, ConfigError, TrainConfig
+from training.config import ConfigError, TrainConfig
 from training.data import DataError, Dataset, load_dataset, with_data_name
 from training.evaluation import __main__ as evaluation
 from training.loop import TrainingDiverged, train
 from training.networks import Discriminator, Generator, layer_shapes
+from training.presets import PRESETS
 from training.run_folder import RunFolder
 from training.trainer import check_run
 
@@ -144,8 +145,8 @@ def _print_plan(config: TrainConfig, spec: GeneratorSpec, images: int) -> None:
     options.add_row("[dim]class_names[/]", Text(", ".join(spec.class_names), "dim"))
     console.print(options)
     networks: dict[str, Generator | Discriminator] = {
-        "Generator": Generator(spec, config.generator_width),
-        "Discriminator": Discriminator(spec, config.discriminator_width, config.spectral_norm),
+        "Generator": Generator.of(spec, config),
+        "Discriminator": Discriminator(spec, config),
     }
     for name, network in networks.items():
         rows = layer_shapes(network, spec)

@@ -1,0 +1,128 @@
+"""The cells of the table: each one recipe, mixture and seed, computed once and kept as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.modes.mixtures import MIXTURES, Coverage
+from training.modes.recipes import RECIPES
+from training.modes.run import Players, play
+
+FILM_SEED = 0  # the seed whose runs are filmed
+FRAMES = 48  # of a film, closer together in the beginning
+FILM_POINTS = 500
+HEAT_SIDE = 48  # points along each axis at which the discriminator is asked
+MARGIN = 1.4  # a film shows so many times the reach of the mixture's centres
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    recipe: str
+    mixture: str
+    seed: int
+    steps: int
+
+    @property
+    def settings(self) -> Json:
+        """All that decides the result: kept with it, so that a changed recipe is computed anew."""
+        config = replace(RECIPES[self.recipe].config, seed=self.seed)
+        mixture = MIXTURES[self.mixture]
+        return {
+            "config": config.to_json(),
+            "steps": self.steps,
+            "deviation": mixture.deviation,
+            "centres": [list(centre) for centre in mixture.centres],
+            "torch": torch.__version__,
+        }
+
+    def file(self, folder: Path) -> Path:
+        return folder / "cells" / f"{self.recipe}-{self.mixture}-{self.seed}.json"
+
+    def film(self, folder: Path) -> Path:
+        """Where the frames are, for the seed that is filmed."""
+        return self.file(folder).with_suffix(".npz")
+
+    def result(self, folder: Path) -> Coverage | None:
+        """What was found before, with these very settings."""
+        file = self.file(folder)
+        if not file.is_file():
+            return None
+        content = json.loads(file.read_text())
+        if content["settings"] != self.settings:
+            return None
+        return Coverage(**content["coverage"])
+
+
+def compute(cells: Iterable[Cell], folder: Path, processes: int, report: Callable[[Cell], None]) -> None:
+    """All cells that are not there yet, each in a process of one thread; Ctrl-C leaves the finished ones."""
+    missing = [cell for cell in cells if cell.result(folder) is None]
+    if not missing:
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        try:
+            waiting = {pool.submit(_compute, cell, folder): cell for cell in missing}
+            for done in as_completed(waiting):
+                done.result()
+                report(waiting[done])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _compute(cell: Cell, folder: Path) -> None:
+    """Plays one cell's game and writes what came of it."""
+    settings = cell.settings
+    config = replace(RECIPES[cell.recipe].config, seed=cell.seed)
+    film = Film(cell) if cell.seed == FILM_SEED else None
+    outcome = play(config, MIXTURES[cell.mixture], cell.steps, film.look if film else lambda *_: None)
+    file = cell.file(folder)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if film:
+        film.save(cell.film(folder))
+    content = {
+        "settings": settings,
+        "coverage": asdict(outcome.coverage),
+        "seconds": round(outcome.seconds, 1),
+    }
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n")
+    unfinished.replace(file)
+
+
+class Film:
+    """Generated points and the discriminator's opinion, at moments that are closer together at first."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.mixture = MIXTURES[cell.mixture]
+        self.moments = {round(cell.steps * (n / (FRAMES - 1)) ** 2) for n in range(FRAMES)}
+        along = torch.linspace(-1, 1, HEAT_SIDE) * self.mixture.reach * MARGIN
+        self.places = torch.cartesian_prod(along, along)  # [HEAT_SIDE^2, 2], x slowest
+        self.steps: list[int] = []
+        self.points: list[torch.Tensor] = []
+        self.heat: list[torch.Tensor] = []
+
+    def look(self, step: int, players: Players) -> None:
+        if step in self.moments:
+            self.steps.append(step)
+            self.points.append(players.points(FILM_POINTS))
+            opinion = players.opinion(self.places, self.mixture)
+            self.heat.append(opinion.view(HEAT_SIDE, HEAT_SIDE).T.flip(0))  # rows from the top, columns x
+
+    def save(self, file: Path) -> None:
+        np.savez_compressed(
+            file,
+            steps=np.array(self.steps),
+            points=torch.stack(self.points).numpy(),  # [F, FILM_POINTS, 2]
+            heat=torch.stack(self.heat).half().numpy(),  # [F, HEAT_SIDE, HEAT_SIDE]
+        )
