@@ -4,6 +4,7 @@ python -m training --preset smoke                            seconds; draws its 
 python -m training --preset fashion-28 --data FOLDER         class folders, .npz, IDX files, hf:NAME
 python -m training --resume runs/fashion-28                  goes on from the last checkpoint
 python -m training --preset rgb-64 --data FOLDER --dry-run   prints the configuration and the layers
+python -m training.modes --quick                             which modes of a mixture are found, and why
 python -m training evaluate models/fashion --data FOLDER     does a classifier see what was asked for?
 """
 

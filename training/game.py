@@ -64,9 +64,10 @@ class Game:
     def step(self, next_batch: Callable[[], Batch], progress: float) -> StepLosses:
         """Discriminator steps, as many as asked for, then one of the generator; `progress` is 0 to 1."""
         self._schedule(progress)
-        for _ in range(self.config.discriminator_steps):
+        for left in reversed(range(self.config.discriminator_steps)):
             real = next_batch()
-            generated = self.generate(real.labels)  # those of the last step serve the generator's too
+            with torch.set_grad_enabled(left == 0):  # the last ones serve the generator's step too
+                generated = self.generate(real.labels)
             of_discriminator = self._step_discriminator(real, generated, progress)
         of_generator = self._step_generator(real, generated, progress)
         return StepLosses(of_generator, *of_discriminator)

@@ -24,6 +24,7 @@ from training.packing import pack_images, pack_labels
 BASE_SIZE = 4  # pixels of the smallest feature map
 MAX_WIDENING = 8  # feature maps grow to at most this many times the width
 LEAK = 0.2  # slope of the discriminator's leaky ReLUs below 0
+LEARNED = (nn.Linear, nn.Conv2d, nn.Embedding)  # layers of a discriminator with a weight
 JOINT = 128  # features of a label's embedding, and of the layer that joins it to the image's
 
 
@@ -72,8 +73,9 @@ class Generator(nn.Module):
         )
         self.norms = nn.ModuleList(nn.Identity() if plain else nn.BatchNorm2d(after) for after in widths[1:])
         self.last = nn.ConvTranspose2d(widths[-1], spec.channels, 4, stride=2, padding=1)
-        for layer in [self.first, *self.up, self.last]:
-            _initialise(layer, keeps_variance=plain, slope=0)
+        for layer in [self.first, *self.up]:
+            _initialise(layer, keeps_variance=plain)
+        _initialise(self.last, keeps_variance=plain, slope=1)  # no ReLU after it
 
     @classmethod
     def of(cls, spec: GeneratorSpec, config: TrainConfig) -> Generator:
@@ -144,12 +146,10 @@ class Discriminator(nn.Module):
             self.class_score = nn.Embedding(spec.num_classes, features)
         self.score = nn.Linear(features, 1)
         plain = not (config.spectral_norm or normed)
-        for layer in [*self.down, *([self.joint] if self.joint else [])]:
-            _initialise(layer, keeps_variance=plain, slope=LEAK)
-        for layer in [self.score, self.class_score]:
-            _initialise(layer, keeps_variance=False)
-        if config.spectral_norm:
-            for layer in [*self.down, self.score, self.class_score, *([self.joint] if self.joint else [])]:
+        hidden = [*self.down, *([self.joint] if self.joint else [])]
+        for layer in [module for module in self.modules() if isinstance(module, LEARNED)]:
+            _initialise(layer, keeps_variance=plain and layer in hidden, slope=LEAK)
+            if config.spectral_norm:
                 spectral_norm(layer)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -199,6 +199,8 @@ def reestimate_batch_norm(generator: Generator, batches: Iterable[tuple[Tensor, 
     """
     copied = copy.deepcopy(generator).train()
     norms = [module for module in copied.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return copied.eval()
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = cast(float, None)  # None: cumulative average

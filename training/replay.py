@@ -21,6 +21,8 @@ class Replay:
 
         As it is until `size` images have come together.
         """
+        if self.images is not None and self.labels is not None:  # a checkpoint's are on the CPU
+            self.images, self.labels = self.images.to(images.device), self.labels.to(images.device)
         half = len(images) // 2
         new_images, new_labels = images[half:], labels[half:]
         if self.images is None or self.labels is None:
