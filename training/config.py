@@ -20,7 +20,6 @@ Fit = Literal["pad", "resize"]
 MIN_NETWORK_SIZE = 16
 MAX_NETWORK_SIZE = 128
 
-
 # What each number may be, from .. to.
 LIMITS: dict[str, tuple[float, float]] = {
     "latent_dim": (1, 4096),

@@ -123,27 +123,31 @@ class Game:
     def _step_generator(self, real: Batch, generated: Tensor, progress: float) -> Tensor:
         config = self.config
         labels = pack_labels(real.labels, config.pack)
-        seen_fake = self._seen(generated, progress)
+        seen = self._seen(generated, progress)
         self.discriminator.requires_grad_(False)
         score: Score = self.discriminator
-        seen_real = seen_fake[:0]
-        if config.unrolled_steps or self.objective.generator_sees_real:
-            seen_real = self._seen(real.images, progress)
         if config.unrolled_steps:
-            both, both_labels = torch.cat([seen_real, seen_fake]), torch.cat([labels, labels])
-            score = unrolled(
-                self.discriminator,
-                self.discriminator_optimizer,
-                lambda score: self._discriminator_loss(*self._logits(score, both, both_labels).chunk(2)),
-                config.unrolled_steps,
-            )
-        real_logits = score(seen_real, labels) if self.objective.generator_sees_real else seen_real
-        loss = self.objective.generator(real_logits, score(seen_fake, labels))
+            score = self._score_ahead(torch.cat([self._seen(real.images, progress), seen]), labels)
+        fake_logits = score(seen, labels)
+        real_logits = torch.zeros_like(fake_logits)
+        if self.objective.generator_sees_real:
+            real_logits = score(self._seen(real.images, progress), labels)
+        loss = self.objective.generator(real_logits, fake_logits)
         self.generator_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.generator_optimizer.step()
         self.discriminator.requires_grad_(True)
         return loss.detach()
+
+    def _score_ahead(self, seen: Tensor, labels: Tensor) -> Score:
+        """The discriminator some steps from now; `seen` are real, then as many generated images."""
+        labels = torch.cat([labels, labels])
+        return unrolled(
+            self.discriminator,
+            self.discriminator_optimizer,
+            lambda score: self._discriminator_loss(*self._logits(score, seen, labels).chunk(2)),
+            self.config.unrolled_steps,
+        )
 
     def _logits(self, score: Score, images: Tensor, labels: Tensor) -> Tensor:
         """Logits of as many real as generated images, in one pass where no layer looks across images."""

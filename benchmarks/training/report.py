@@ -22,9 +22,9 @@ def tables(result: Json) -> list[Table]:
     settings, first = result["manifest"]["settings"], result["loops"][0]
     note = (
         f"Median and range of {settings['repeats']} turns of {settings['seconds']:g} s, in one process; "
-        f"torch {first['torch']}, {first['threads']} threads, batches of {first['batch']}. The "
-        "textbook's loop is that of PyTorch's DCGAN tutorial: two passes of the discriminator, plain Adam, tensors in their "
-        "ordinary layout. Both have the non-saturating objective; ours also keeps the moving average of the "
-        "weights."
+        f"torch {first['torch']}, {first['threads']} threads, batches of {first['batch']}. "
+        "The textbook's loop is that of PyTorch's DCGAN tutorial: two passes of the discriminator, plain "
+        "Adam, tensors in their ordinary layout. Both have the non-saturating objective; ours also keeps the "
+        "moving average of the weights."
     )
     return [Table("Training: our loop and the textbook's", columns, rows, note=note)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -65,23 +66,23 @@ class Cell:
 
 
 def compute(cells: Iterable[Cell], folder: Path, processes: int, report: Callable[[Cell], None]) -> None:
-    """All cells that are not there yet, each in a process of one thread; Ctrl-C leaves the finished ones."""
+    """All cells that are not there yet, in processes of one thread each; Ctrl-C leaves the finished ones."""
     missing = [cell for cell in cells if cell.result(folder) is None]
     if not missing:
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        try:
-            waiting = {pool.submit(_compute, cell, folder): cell for cell in missing}
-            for done in as_completed(waiting):
-                done.result()
-                report(waiting[done])
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with get_context("spawn").Pool(min(processes, len(missing)), _begin) as pool:
+        for cell in pool.imap_unordered(partial(_compute, folder=folder), missing):
+            report(cell)
 
 
-def _compute(cell: Cell, folder: Path) -> None:
-    """Plays one cell's game and writes what came of it."""
+def _begin() -> None:
+    """Of each process: one thread, and Ctrl-C is the parent's business."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _compute(cell: Cell, folder: Path) -> Cell:
+    """Plays one cell's game and writes what came of it; the cell."""
     settings = cell.settings
     config = replace(RECIPES[cell.recipe].config, seed=cell.seed)
     film = Film(cell) if cell.seed == FILM_SEED else None
@@ -98,6 +99,7 @@ def _compute(cell: Cell, folder: Path) -> None:
     unfinished = file.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(content, indent=2) + "\n")
     unfinished.replace(file)
+    return cell
 
 
 class Film:
@@ -124,5 +126,5 @@ class Film:
             file,
             steps=np.array(self.steps),
             points=torch.stack(self.points).numpy(),  # [F, FILM_POINTS, 2]
-            heat=torch.stack(self.heat).half().numpy(),  # [F, HEAT_SIDE, HEAT_SIDE]
+            heat=torch.stack(self.heat).numpy(),  # [F, HEAT_SIDE, HEAT_SIDE]
         )

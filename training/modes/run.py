@@ -59,7 +59,6 @@ def play(
     look: Callable[[int, Players], None] = lambda step, players: None,
 ) -> Outcome:
     """Trains for so many generator steps; `look` sees the players before each step and at the end."""
-    torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     rng = torch.Generator().manual_seed(config.seed)
     players = Players(PointGenerator(config), PointDiscriminator(config), config)
