@@ -141,7 +141,7 @@ def _print_plan(config: TrainConfig, spec: GeneratorSpec, images: int) -> None:
     console = Console(highlight=False)
     options = Table("option", "value", title="Configuration", title_justify="left", box=None)
     for key, value in config.to_json().items():
-        options.add_row(key, "-" if value in (None, "") else Text(str(value)))
+        options.add_row(key, "-" if value in (None, "", []) else Text(str(value)))
     options.add_row("[dim]images[/]", f"[dim]{images:,}[/]")
     options.add_row("[dim]class_names[/]", Text(", ".join(spec.class_names), "dim"))
     console.print(options)

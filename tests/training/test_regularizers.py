@@ -16,7 +16,7 @@ from training.unrolling import unrolled
 LABELS = torch.zeros(6, dtype=torch.long)
 
 
-def linear(direction: list[float], factor: float) -> nn.Module:
+def linear(direction: list[float], factor: float) -> nn.Linear:
     """A critic whose gradient is everywhere `factor` long."""
     layer = nn.Linear(len(direction), 1)
     with torch.no_grad():

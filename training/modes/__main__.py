@@ -54,9 +54,10 @@ def main(arguments: list[str]) -> int:
         for picture in pictures:
             console.print(f"-> {picture}")
         if options.write:
-            write(found, steps, seeds, DOCS, [f"modes-{p.name}" for p in pictures if p.suffix == ".webp"])
-            for picture in pictures:
-                shutil.copyfile(picture, DOCS / f"modes-{picture.name}")
+            stills = [picture for picture in pictures if picture.suffix == ".png"]
+            write(found, steps, seeds, DOCS, [f"modes-{still.name}" for still in stills])
+            for still in stills:
+                shutil.copyfile(still, DOCS / f"modes-{still.name}")
             console.print(f"-> {DOCS}")
     except OSError as error:
         return tell_error(error)
@@ -102,7 +103,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--processes", type=_positive, default=os.cpu_count() or 1, help="(default: all cores)"
     )
-    parser.add_argument("--write", action="store_true", help="put the table and the films into docs/results")
+    parser.add_argument("--write", action="store_true", help="put table and last pictures into docs/results")
     return parser.parse_args(arguments)
 
 
