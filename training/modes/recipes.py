@@ -10,7 +10,7 @@ from training.config import TrainConfig
 # and its runs longer (400,000 steps at a learning rate of 1e-4): a comparison on two cores needs less.
 PLAIN = TrainConfig(
     name="modes", latent_dim=2, generator_width=64, discriminator_width=64, batch=100,
-    loss="nonsaturating", generator_norm="none", spectral_norm=False, conditioning="concatenation",
+    loss="nonsaturating", generator_norm="batch", spectral_norm=False, conditioning="concatenation",
     generator_lr=1e-3, generator_lr_end=1e-5, discriminator_lr=1e-3, discriminator_lr_end=1e-5,
     beta1=0.5, beta2=0.999,
 )  # fmt: skip
