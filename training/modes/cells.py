@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from training.modes.mixtures import MIXTURES, Coverage
+from training.modes.mixtures import JUDGED_POINTS, MIXTURES, Coverage, coverage
 from training.modes.recipes import RECIPES
 from training.modes.run import Players, play
 
@@ -113,11 +113,14 @@ class Film:
         self.steps: list[int] = []
         self.points: list[torch.Tensor] = []
         self.heat: list[torch.Tensor] = []
+        self.found: list[Coverage] = []
 
     def look(self, step: int, players: Players) -> None:
         if step in self.moments:
             self.steps.append(step)
-            self.points.append(players.points(FILM_POINTS))
+            points = players.points(JUDGED_POINTS)
+            self.points.append(points[:FILM_POINTS])
+            self.found.append(coverage(points, self.mixture))
             opinion = players.opinion(self.places, self.mixture)
             self.heat.append(opinion.view(HEAT_SIDE, HEAT_SIDE).T.flip(0))  # rows from the top, columns x
 
@@ -125,6 +128,8 @@ class Film:
         np.savez_compressed(
             file,
             steps=np.array(self.steps),
+            modes=np.array([found.modes for found in self.found]),
+            high_quality=np.array([found.high_quality for found in self.found]),
             points=torch.stack(self.points).numpy(),  # [F, FILM_POINTS, 2]
             heat=torch.stack(self.heat).numpy(),  # [F, HEAT_SIDE, HEAT_SIDE]
         )

@@ -31,11 +31,11 @@ RECIPES = {
         Recipe("linear", "linear, as in lectures", replace(PLAIN, loss="linear")),
         Recipe("least-squares", "least squares", replace(PLAIN, loss="least-squares")),
         Recipe(
-            "wgan-clip", "Wasserstein, clipped at 0.1, 5 D steps",
+            "wgan-clip", "WGAN, clipped at 0.1, 5 D steps",
             replace(PLAIN, loss="wasserstein", weight_clip=0.1, discriminator_steps=5),
         ),
         Recipe(
-            "wgan-gp", "Wasserstein, gradient penalty, 5 D steps",
+            "wgan-gp", "WGAN-GP, 5 D steps",
             replace(PLAIN, loss="wasserstein", gradient_penalty=1.0, discriminator_steps=5),
         ),
         Recipe("hinge-spectral", "hinge, spectral norm", replace(PLAIN, loss="hinge", spectral_norm=True)),
