@@ -108,7 +108,7 @@ def _hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 def _relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """E[softplus(D(G(z)) - D(x))]: each real image against one generated image.
 
-    The relativistic pairing loss, Jolicoeur-Martineau 2019, as in R3GAN (Huang et al. 2024, eq. 2), where R1
+    The relativistic pairing loss, Jolicoeur-Martineau 2019, as in R3GAN (Huang et al. 2024), where R1
     and R2 go with it.
     """
     return softplus(fake - real).mean()
