@@ -34,7 +34,7 @@ def fold_batch_norm(generator: Generator) -> Generator:
         up = cast(nn.ConvTranspose2d, folded.up[index])
         folded.up[index] = fuse_conv_bn_eval(up, cast(nn.BatchNorm2d, norm), transpose=True)
         folded.norms[index] = nn.Identity()
-    norm = cast(nn.BatchNorm2d, folded.first_norm)
+    norm = folded.first_norm
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     scale = norm.weight / torch.sqrt(variance + norm.eps)  # [C0]
     bias = norm.bias - mean * scale  # [C0]

@@ -102,7 +102,7 @@ class Game:
         logits = self._logits(self.discriminator, seen, labels)
         penalty: Tensor | float = 0.0
         if images.requires_grad:
-            norms = squared_gradient_norms(logits, images).unflatten(0, (-1, config.pack)).sum(1)  # by pack
+            norms = squared_gradient_norms(logits, images).view(-1, config.pack).sum(1)  # by pack
             penalty = r1 * zero_centred_penalty(norms[:half]) + r2 * zero_centred_penalty(norms[half:])
         if config.gradient_penalty:
             place = torch.rand(half, generator=self.rng, device=seen.device)

@@ -34,7 +34,8 @@ def objective(loss: Loss, real_target: float = 1.0) -> Objective:
     """
     pair = OBJECTIVES[loss]
     if loss in WITH_TARGETS and real_target != 1:
-        return pair._replace(discriminator=partial(pair.discriminator, real_target=real_target))
+        smoothed = partial(pair.discriminator, real_target=real_target)  # type: ignore[call-arg]
+        return pair._replace(discriminator=smoothed)
     return pair
 
 

@@ -7,9 +7,9 @@ from torch import Tensor
 
 def pack_images(images: Tensor, size: int) -> Tensor:
     """[N, C, ...] -> [N / size, size C, ...]: neighbours in the batch become channels of one input."""
-    return images if size == 1 else images.unflatten(0, (-1, size)).flatten(1, 2)
+    return images if size == 1 else images.reshape(-1, size * images.shape[1], *images.shape[2:])
 
 
 def pack_labels(labels: Tensor, size: int) -> Tensor:
     """[N] -> [N / size, size], or [N] as it is for packs of one."""
-    return labels if size == 1 else labels.unflatten(0, (-1, size))
+    return labels if size == 1 else labels.view(-1, size)

@@ -42,7 +42,7 @@ def unrolled(
     )
 
     def score(images: Tensor, labels: Tensor) -> Tensor:
-        pieces = weights.split([weight.numel() for weight in named.values()])
+        pieces = torch.split(weights, [weight.numel() for weight in named.values()])
         shaped = {name: piece.view_as(named[name]) for name, piece in zip(named, pieces, strict=True)}
         logits: Tensor = functional_call(discriminator, {**shaped, **buffers}, (images, labels))
         return logits

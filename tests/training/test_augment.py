@@ -45,7 +45,7 @@ def test_translation_moves_by_at_most_an_eighth_and_fills_with_grey() -> None:
     assert moved.min(0).values.tolist() == [6, 6]
     assert moved.max(0).values.tolist() == [10, 10]
     edge = augmented(torch.ones(50, 1, 16, 16), ["translation"], 1, rng())
-    assert sorted(edge.unique().tolist()) == [0, 1]
+    assert set(edge.flatten().tolist()) == {0, 1}
 
 
 def test_cutout_takes_at_most_a_quarter_of_the_image() -> None:

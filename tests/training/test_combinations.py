@@ -49,7 +49,8 @@ def test_the_modern_presets_are_r3gan() -> None:
     for name, gamma in (("fashion-28", 0.05), ("cifar-32", 0.05), ("rgb-64", 2.0)):
         config = PRESETS[f"{name}-modern"]
         assert (config.loss, config.spectral_norm, config.generator_norm) == ("relativistic", False, "none")
-        assert (config.r1, config.r1_end) == (config.r2, config.r2_end) == (gamma, pytest.approx(gamma / 10))
+        assert [config.r1, config.r2] == [gamma, gamma]
+        assert [config.r1_end, config.r2_end] == pytest.approx([gamma / 10, gamma / 10])
         assert (config.generator_lr, config.generator_lr_end) == (2e-4, 5e-5)
         assert (config.beta2, config.beta2_end) == (0.9, 0.99)
         assert (config.augment_probability, config.augment_probability_end) == (0, 0.55)

@@ -131,7 +131,7 @@ def test_minibatch_discrimination_tells_a_collapsed_batch_from_a_varied_one() ->
     collapsed = varied[:1].expand(10, -1)
     closeness = {name: layer(batch)[:, 6:] for name, batch in (("varied", varied), ("same", collapsed))}
     torch.testing.assert_close(closeness["same"], torch.full((10, 4), 9.0))  # exp(0) for each of the others
-    assert float(closeness["varied"].mean()) < 2
+    assert closeness["varied"].mean().item() < 2
     assert torch.equal(layer(varied)[:, :6], varied)
 
 

@@ -10,40 +10,41 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from training.combinations import WITH_TARGETS
+from training.config import Loss
 from training.losses import OBJECTIVES, objective
 
 SURE, DOUBTFUL = 8.0, 0.0
 
 
-def slope(name: str, fake_logit: float) -> float:
+def slope(name: Loss, fake_logit: float) -> float:
     """The generator's gradient at one generated image that scores so, next to a real one that scores 0."""
     fake = torch.tensor([fake_logit], requires_grad=True)
-    OBJECTIVES[name].generator(torch.zeros(1), fake).backward()  # type: ignore[index, no-untyped-call]
+    OBJECTIVES[name].generator(torch.zeros(1), fake).backward()  # type: ignore[no-untyped-call]
     assert fake.grad is not None
     return float(fake.grad)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_each_generator_wants_its_images_to_score_higher(name: str) -> None:
+def test_each_generator_wants_its_images_to_score_higher(name: Loss) -> None:
     assert slope(name, DOUBTFUL) < 0
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_each_discriminator_wants_real_images_to_score_higher_than_generated_ones(name: str) -> None:
+def test_each_discriminator_wants_real_images_to_score_higher_than_generated_ones(name: Loss) -> None:
     real, fake = torch.full((4,), 0.5, requires_grad=True), torch.full((4,), 0.5, requires_grad=True)
-    OBJECTIVES[name].discriminator(real, fake).backward()  # type: ignore[index, no-untyped-call]
+    OBJECTIVES[name].discriminator(real, fake).backward()  # type: ignore[no-untyped-call]
     assert real.grad is not None
     assert fake.grad is not None
     assert float(real.grad.max()) < 0 < float(fake.grad.min())
 
 
 @pytest.mark.parametrize("name", ["nonsaturating", "least-squares", "wasserstein", "hinge", "relativistic"])
-def test_the_gradient_does_not_vanish_where_the_generator_is_caught(name: str) -> None:
+def test_the_gradient_does_not_vanish_where_the_generator_is_caught(name: Loss) -> None:
     assert slope(name, -SURE) < -0.99
 
 
 @pytest.mark.parametrize("name", ["saturating", "linear"])
-def test_the_gradient_of_minimax_and_linear_losses_vanishes_there(name: str) -> None:
+def test_the_gradient_of_minimax_and_linear_losses_vanishes_there(name: Loss) -> None:
     assert -1e-3 < slope(name, -SURE) < 0
 
 
@@ -96,16 +97,16 @@ def test_the_relativistic_losses_compare_pairs_and_mirror_each_other() -> None:
     assert [name for name, p in OBJECTIVES.items() if p.generator_sees_real] == ["relativistic"]
 
 
-def best_real_logit(name: str, real_target: float) -> float:
+def best_real_logit(name: Loss, real_target: float) -> float:
     """What the discriminator would best say of real images."""
     logits = torch.linspace(-6, 6, 1201)
-    loss = objective(name, real_target).discriminator  # type: ignore[arg-type]
+    loss = objective(name, real_target).discriminator
     values: list[Tensor] = [loss(logit[None], torch.zeros(1)) for logit in logits]
     return float(logits[int(torch.stack(values).argmin())])
 
 
 @pytest.mark.parametrize("name", WITH_TARGETS)
-def test_label_smoothing_moves_the_best_score_of_real_images_only(name: str) -> None:
+def test_label_smoothing_moves_the_best_score_of_real_images_only(name: Loss) -> None:
     expected = 0.9 if name == "least-squares" else math.log(0.9 / 0.1)  # s(2.2) = 0.9
     assert best_real_logit(name, 0.9) == pytest.approx(expected, abs=0.006)
     fake = torch.randn(8)

@@ -29,7 +29,7 @@ def test_the_gradient_penalty_is_zero_for_unit_gradients_only(length: float, pen
     critic = linear([1.0, -2.0, 2.0], length)
     real, fake, place = torch.randn(6, 3), torch.randn(6, 3), torch.rand(6)
     found = gradient_penalty(lambda x, _: critic(x).squeeze(1), real, fake, LABELS, place)
-    assert float(found) == pytest.approx(penalty, abs=1e-5)
+    assert found.item() == pytest.approx(penalty, abs=1e-5)
 
 
 def test_the_gradient_penalty_looks_between_real_and_generated() -> None:
@@ -49,7 +49,7 @@ def test_zero_centred_penalties_are_half_the_squared_slope_and_teach_the_critic(
     critic = linear([3.0, 4.0], 2.0)
     points = torch.randn(6, 2, requires_grad=True)
     penalty = zero_centred_penalty(squared_gradient_norms(critic(points), points))
-    assert float(penalty) == pytest.approx(2.0)  # 2^2 / 2
+    assert penalty.item() == pytest.approx(2.0)  # 2^2 / 2
     penalty.backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(critic.weight.grad, critic.weight)  # d(|w|^2 / 2) / dw
 
@@ -60,7 +60,7 @@ def test_a_clipped_critic_is_within_its_box_and_otherwise_unchanged() -> None:
     before = [parameter.detach().clone() for parameter in critic.parameters()]
     clip_weights(critic, 0.1)
     for parameter, old in zip(critic.parameters(), before, strict=True):
-        assert float(parameter.detach().abs().max()) <= 0.1
+        assert float(parameter.detach().abs().max()) <= 0.1 + 1e-8
         kept = old.abs() <= 0.1
         assert torch.equal(parameter.detach()[kept], old[kept])
 

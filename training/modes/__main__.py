@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     console = Console(stderr=True, highlight=False)
     try:
         _compute(cells, out, options.processes, console)
-        results = {cell: found for cell in cells if (found := cell.result(out)) is not None}
+        results = {cell: result for cell in cells if (result := cell.result(out)) is not None}
         pictures = films(results, out)
         found = summaries(results)
         show(found)

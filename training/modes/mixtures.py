@@ -55,7 +55,7 @@ def coverage(points: Tensor, mixture: Mixture) -> Coverage:
     """Of generated points [N, 2]."""
     distance, nearest = torch.cdist(points, torch.tensor(mixture.centres)).min(1)
     good = distance < WITHIN * mixture.deviation
-    return Coverage(len(nearest[good].unique()), float(good.float().mean()))
+    return Coverage(len(set(nearest[good].tolist())), float(good.float().mean()))
 
 
 RING = Mixture(
