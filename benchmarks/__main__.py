@@ -11,6 +11,7 @@ python -m benchmarks engine        the engines alone: latency and images/s for e
 python -m benchmarks mlperf        MLPerf's own load generator over the service and over the engine
 python -m benchmarks soak          an hour of steady load: latency, memory, open files
 python -m benchmarks stream        one client on the stream: frames a second, and the delay of each
+python -m benchmarks training      images/s of the training loop, next to the textbook's
 python -m benchmarks guard         what a request costs in instructions; 1 when it has become a fifth dearer
 python -m benchmarks load URL      puts a service under load: one rate, a sweep, or the highest rate in time
 python -m benchmarks show FILE     the tables of an earlier run
@@ -55,6 +56,7 @@ try:
     from benchmarks.stream import command as stream
     from benchmarks.stream.client import Unseen
     from benchmarks.tables import show
+    from benchmarks.training import command as training
     from benchmarks.wrk import WrkError
     from generator import Generator
     from generator.artifact import Artifact, ArtifactError
@@ -138,6 +140,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     mlperf.add_options(add("mlperf", mlperf.run))
     soak.add_options(add("soak", soak.run))
     stream.add_options(add("stream", stream.run))
+    training.add_options(add("training", training.run))
     load.add_arguments(add("load", load.run))
     one = add("show", _show)
     one.add_argument("file", type=Path, help="JSON below runs/benchmarks")

@@ -15,6 +15,7 @@ from benchmarks.soak import report as soak
 from benchmarks.standings import peers_tables
 from benchmarks.stream import report as stream
 from benchmarks.tables import Table, figure
+from benchmarks.training import report as training
 
 
 def serving_tables(result: Json) -> list[Table]:
@@ -68,11 +69,13 @@ def about(result: Json) -> str:
     """What it was measured on, in a paragraph of Markdown."""
     manifest = result["manifest"]
     hardware, versions = manifest["hardware"], manifest["versions"]
+    artifact = manifest["generator"]  # None where none was measured
+    generator = f"generator {artifact['id']}; " if artifact else ""
     return (
         f"{hardware['cores']} cores of {hardware['processor']}, shared with the load generator, "
         f"{hardware['memory_gib']} GiB; {manifest['system']}; Python {versions['python']}, BentoML "
-        f"{versions['bentoml']}, onnxruntime {versions['onnxruntime']}; generator "
-        f"{manifest['generator']['id']}; commit {versions['checkout']}; {manifest['created']}, with a load "
+        f"{versions['bentoml']}, onnxruntime {versions['onnxruntime']}; "
+        f"{generator}commit {versions['checkout']}; {manifest['created']}, with a load "
         f"average of {hardware['load_before']:.1f} before. Of one machine: the ratios are the result. "
         f"Again: `{' '.join(manifest['command'])}`"
     )
@@ -82,6 +85,7 @@ def about(result: Json) -> str:
 KINDS: tuple[tuple[str, str, Callable[[Json], list[Table]]], ...] = (
     ("costs", "guard", guard.tables),
     ("engines", "engine", engine.tables),
+    ("loops", "training", training.tables),
     ("runs", "mlperf", mlperf.tables),
     ("minutes", "soak", soak.tables),
     ("paces", "stream", stream.tables),

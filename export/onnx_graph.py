@@ -25,9 +25,11 @@ def fold_batch_norm(generator: Generator) -> Generator:
     """The same function without normalisation layers: each one folded into the layer before it.
 
     w' = w gamma / sqrt(var + eps), b' = beta - mean gamma / sqrt(var + eps), in float64, rounded to
-    float32 once. Evaluation mode only.
+    float32 once. Evaluation mode only. A generator without normalisation is as it was.
     """
     folded = copy.deepcopy(generator).double().eval()
+    if isinstance(folded.first_norm, nn.Identity):
+        return folded.float().requires_grad_(False)
     for index, norm in enumerate(folded.norms):
         up = cast(nn.ConvTranspose2d, folded.up[index])
         folded.up[index] = fuse_conv_bn_eval(up, cast(nn.BatchNorm2d, norm), transpose=True)
@@ -41,7 +43,7 @@ def fold_batch_norm(generator: Generator) -> Generator:
     first.weight = nn.Parameter(folded.first.weight * scale.repeat_interleave(per_feature)[:, None])
     first.bias = nn.Parameter(bias.repeat_interleave(per_feature))
     folded.first = first
-    folded.first_norm = nn.Identity()  # type: ignore[assignment]
+    folded.first_norm = nn.Identity()
     return folded.float().requires_grad_(False)
 
 

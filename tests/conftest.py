@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -13,25 +14,36 @@ from export.artifact import export_checkpoint
 from generator.artifact import CPU_ONNX, DIRECTIONS, MANIFEST, Artifact
 from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
-from training.config import TrainConfig
+from training.config import Norm, Output, TrainConfig
 from training.networks import Generator
 
 GREY = GeneratorSpec(("T-shirt/top", "Bag", "Ankle boot"), image_size=14, channels=1, latent_dim=5)
 RGB = GeneratorSpec(("cat", "dog"), image_size=16, channels=3, latent_dim=4, noise="uniform")
 
 
-def untrained(spec: GeneratorSpec, name: str, width: int = 4, seed: int = 0) -> Checkpoint:
+def untrained(
+    spec: GeneratorSpec,
+    name: str,
+    width: int = 4,
+    seed: int = 0,
+    norm: Norm = "batch",
+    output: Output = "tanh",
+) -> Checkpoint:
     """A checkpoint of random weights, batch-norm statistics included, large enough to make contrast."""
     torch.manual_seed(seed)
-    generator = Generator(spec, width)
+    config = TrainConfig(
+        name=name, generator_width=width, latent_dim=spec.latent_dim, noise=spec.noise,
+        generator_norm=norm, output=output,
+    )  # fmt: skip
+    generator = Generator.of(spec, config)
     with torch.no_grad():
         for parameter in generator.parameters():
-            parameter.mul_(12 if parameter.ndim > 1 else 1)
-        for norm in [generator.first_norm, *generator.norms]:
-            norm.running_mean.uniform_(-0.5, 0.5)
-            norm.running_var.uniform_(0.5, 2)
-            norm.bias.uniform_(-0.5, 0.5)
-    config = TrainConfig(name=name, generator_width=width, latent_dim=spec.latent_dim, noise=spec.noise)
+            parameter.mul_(12 if norm == "batch" and parameter.ndim > 1 else 1)
+        for layer in generator.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                cast(torch.Tensor, layer.running_mean).uniform_(-0.5, 0.5)
+                cast(torch.Tensor, layer.running_var).uniform_(0.5, 2)
+                layer.bias.uniform_(-0.5, 0.5)
     return Checkpoint(spec, config, 1000, 100, generator.state_dict(), {})
 
 

@@ -4,6 +4,7 @@ python -m training --preset smoke                            seconds; draws its 
 python -m training --preset fashion-28 --data FOLDER         class folders, .npz, IDX files, hf:NAME
 python -m training --resume runs/fashion-28                  goes on from the last checkpoint
 python -m training --preset rgb-64 --data FOLDER --dry-run   prints the configuration and the layers
+python -m training.modes --quick                             which modes of a mixture are found, and why
 python -m training evaluate models/fashion --data FOLDER     does a classifier see what was asked for?
 """
 
@@ -23,11 +24,12 @@ from rich.text import Text
 from generator.spec import GeneratorSpec, SpecError
 from generator.terminal import tell_error
 from training.checkpoint import Checkpoint, CheckpointError
-from training.config import PRESETS, ConfigError, TrainConfig
+from training.config import ConfigError, TrainConfig
 from training.data import DataError, Dataset, load_dataset, with_data_name
 from training.evaluation import __main__ as evaluation
 from training.loop import TrainingDiverged, train
 from training.networks import Discriminator, Generator, layer_shapes
+from training.presets import PRESETS
 from training.run_folder import RunFolder
 from training.trainer import check_run
 
@@ -139,13 +141,13 @@ def _print_plan(config: TrainConfig, spec: GeneratorSpec, images: int) -> None:
     console = Console(highlight=False)
     options = Table("option", "value", title="Configuration", title_justify="left", box=None)
     for key, value in config.to_json().items():
-        options.add_row(key, "-" if value in (None, "") else Text(str(value)))
+        options.add_row(key, "-" if value in (None, "", []) else Text(str(value)))
     options.add_row("[dim]images[/]", f"[dim]{images:,}[/]")
     options.add_row("[dim]class_names[/]", Text(", ".join(spec.class_names), "dim"))
     console.print(options)
     networks: dict[str, Generator | Discriminator] = {
-        "Generator": Generator(spec, config.generator_width),
-        "Discriminator": Discriminator(spec, config.discriminator_width, config.spectral_norm),
+        "Generator": Generator.of(spec, config),
+        "Discriminator": Discriminator(spec, config),
     }
     for name, network in networks.items():
         rows = layer_shapes(network, spec)

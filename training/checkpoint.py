@@ -15,7 +15,7 @@ from generator.spec import GeneratorSpec, SpecError
 from training.config import ConfigError, TrainConfig
 from training.networks import Generator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "checkpoint.pt"
 
 Weights = dict[str, Tensor]
@@ -38,7 +38,7 @@ class Checkpoint:
 
     def generator(self) -> Generator:
         """The generator to serve, in evaluation mode."""
-        generator = Generator(self.spec, self.config.generator_width)
+        generator = Generator.of(self.spec, self.config)
         generator.load_state_dict(self.generator_ema)
         return generator.eval()
 

@@ -1,4 +1,4 @@
-"""Every option of a training run, its unit and its default, and the presets."""
+"""Every option of a training run, its unit and its default."""
 
 from __future__ import annotations
 
@@ -6,12 +6,56 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from generator.spec import Noise
+from training.combinations import senseless
 
-Loss = Literal["hinge", "nonsaturating"]
+Loss = Literal[
+    "saturating", "nonsaturating", "linear", "least-squares", "wasserstein", "hinge", "relativistic"
+]
+Conditioning = Literal["projection", "concatenation"]
+Norm = Literal["batch", "none"]
+Output = Literal["tanh", "sigmoid"]
+Augmentation = Literal["colour", "translation", "cutout"]
 Fit = Literal["pad", "resize"]
 
 MIN_NETWORK_SIZE = 16
 MAX_NETWORK_SIZE = 128
+
+# What each number may be, from .. to.
+LIMITS: dict[str, tuple[float, float]] = {
+    "latent_dim": (1, 4096),
+    "generator_width": (1, 1024),
+    "discriminator_width": (1, 1024),
+    "minibatch_kernels": (0, 1024),
+    "pack": (1, 16),
+    "discriminator_steps": (1, 100),
+    "unrolled_steps": (0, 100),
+    "weight_clip": (1e-9, 1e3),
+    "gradient_penalty": (0, 1e6),
+    "r1": (0, 1e6),
+    "r1_end": (0, 1e6),
+    "r2": (0, 1e6),
+    "r2_end": (0, 1e6),
+    "label_smoothing": (0, 0.5),
+    "label_noise": (0, 0.5),
+    "instance_noise": (0, 10),
+    "instance_noise_end": (0, 10),
+    "replay": (0, 1e6),
+    "augment_probability": (0, 1),
+    "augment_probability_end": (0, 1),
+    "batch": (2, 65536),
+    "total_kimg": (0.001, 1e9),
+    "generator_lr": (1e-9, 1),
+    "generator_lr_end": (0, 1),
+    "discriminator_lr": (1e-9, 1),
+    "discriminator_lr_end": (0, 1),
+    "beta1": (0, 0.9999),
+    "beta2": (0, 0.99999),
+    "beta2_end": (0, 0.99999),
+    "ema_halflife_kimg": (0, 1e6),
+    "seed": (0, 2**32 - 1),
+    "checkpoint_kimg": (0.001, 1e9),
+    "stats_kimg": (0.001, 1e9),
+}
 
 
 class ConfigError(ValueError):
@@ -53,25 +97,81 @@ class TrainConfig:
     """Feature maps of the generator's layer at half the output size; each halving doubles them, to 8 x."""
     discriminator_width: int = 48
     """Feature maps of the discriminator's first layer; each halving doubles them, to 8 x."""
+    generator_norm: Norm = "batch"
+    """Normalisation between the generator's layers."""
+    output: Output = "tanh"
+    """The generator's last function: tanh, or a sigmoid stretched to [-1, 1]."""
+    conditioning: Conditioning = "projection"
+    """How the discriminator is told the class: by a projection (Miyato and Koyama 2018), or by an embedding
+    joined to the image's features (Mirza and Osindero 2014)."""
     spectral_norm: bool = True
     """Spectral normalisation of the discriminator (Miyato et al. 2018)."""
+    discriminator_norm: Norm = "none"
+    """Batch normalisation in the discriminator, as in DCGAN; real and generated images are apart then."""
+    minibatch_kernels: int = 0
+    """Features that compare an image with the rest of its batch (Salimans et al. 2016); 0 is none."""
+    pack: int = 1
+    """Images that are judged together (PacGAN, Lin et al. 2018)."""
 
     loss: Loss = "hinge"
     """The objective."""
+    discriminator_steps: int = 1
+    """Steps of the discriminator for each one of the generator."""
+    unrolled_steps: int = 0
+    """Steps that the discriminator looks ahead when the generator is judged (Metz et al. 2017)."""
+    weight_clip: float | None = None
+    """Discriminator weights stay within plus or minus this (WGAN, Arjovsky et al. 2017: 0.01)."""
+    gradient_penalty: float = 0.0
+    """Weight of the penalty that keeps gradients at length 1 (WGAN-GP, Gulrajani et al. 2017: 10)."""
+    r1: float = 0.0
+    """Gamma of the penalty on gradients at real images (Mescheder et al. 2018)."""
+    r1_end: float | None = None
+    """The same at the end of the run. Every *_end: the way there is a cosine; None means constant."""
+    r2: float = 0.0
+    """Gamma of the penalty on gradients at generated images."""
+    r2_end: float | None = None
+    """The same at the end of the run."""
+    label_smoothing: float = 0.0
+    """Real images are to score 1 minus this instead of 1 (one-sided, Salimans et al. 2016: 0.1)."""
+    label_noise: float = 0.0
+    """Probability that a real image and a generated one change sides in the discriminator's step."""
+    instance_noise: float = 0.0
+    """Standard deviation of Gaussian noise on all that the discriminator sees, pixels being in [-1, 1]
+    (Arjovsky and Bottou 2017; Sonderby et al. 2017)."""
+    instance_noise_end: float | None = 0.0
+    """The same at the end of the run."""
+    replay: int = 0
+    """Earlier generated images that are kept; half of those that the discriminator learns from are of them
+    (Shrivastava et al. 2017). 0 is none."""
+    augment: tuple[Augmentation, ...] = ()
+    """What is done to all images that the discriminator sees, against overfitting (DiffAugment, Zhao et al.
+    2020)."""
+    augment_probability: float = 1.0
+    """Share of images to which each of them is done."""
+    augment_probability_end: float | None = None
+    """The same at the end of the run."""
+
     batch: int = 64
     """Images a step."""
     total_kimg: float = 1000
     """Length of the run in thousands of real images shown."""
     generator_lr: float = 2e-4
     """Adam's learning rate for the generator."""
+    generator_lr_end: float | None = None
+    """The same at the end of the run."""
     discriminator_lr: float = 4e-4
-    """Adam's learning rate for the discriminator."""
+    """Adam's learning rate for the discriminator (two rates: TTUR, Heusel et al. 2017)."""
+    discriminator_lr_end: float | None = None
+    """The same at the end of the run."""
     beta1: float = 0.0
     """Adam's decay of the mean gradient."""
     beta2: float = 0.9
     """Adam's decay of the squared gradient."""
+    beta2_end: float | None = None
+    """The same at the end of the run."""
     ema_halflife_kimg: float = 10
-    """Half-life of the generator weights' moving average; shorter early on (1/20 of the run so far)."""
+    """Half-life of the generator weights' moving average; shorter early on (1/20 of the run so far). 0 is
+    none."""
 
     seed: int = 0
     """Of weights, data order and latents."""
@@ -85,55 +185,23 @@ class TrainConfig:
     """auto, cpu, or cuda."""
 
     def __post_init__(self) -> None:
-        limits: dict[str, tuple[float, float]] = {
-            "latent_dim": (1, 4096),
-            "generator_width": (1, 1024),
-            "discriminator_width": (1, 1024),
-            "batch": (2, 65536),
-            "total_kimg": (0.001, 1e9),
-            "generator_lr": (1e-9, 1),
-            "discriminator_lr": (1e-9, 1),
-            "beta1": (0, 0.9999),
-            "beta2": (0, 0.99999),
-            "ema_halflife_kimg": (0, 1e6),
-            "seed": (0, 2**32 - 1),
-            "checkpoint_kimg": (0.001, 1e9),
-            "stats_kimg": (0.001, 1e9),
-        }
-        for field, (low, high) in limits.items():
+        for field, (low, high) in LIMITS.items():
             value = getattr(self, field)
-            if not low <= value <= high:
+            if value is not None and not low <= value <= high:
                 raise ConfigError(f"--{field.replace('_', '-')} {value}: allowed are {low:g} to {high:g}")
         if self.image_size is not None and not 4 <= self.image_size <= MAX_NETWORK_SIZE:
             raise ConfigError(f"--image-size {self.image_size}: allowed are 4 to {MAX_NETWORK_SIZE} pixels")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads {self.threads}: at least 1")
+        if reason := senseless(self):
+            raise ConfigError(reason)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"augment": list(self.augment)}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TrainConfig:
         """The configuration that `to_json` wrote. Raises ConfigError for a key that is not an option."""
         if unknown := sorted(set(fields) - set(cls.__dataclass_fields__)):
             raise ConfigError(f"{unknown[0]!r} is not an option of this version's training")
-        return cls(**fields)
-
-
-PRESETS: dict[str, TrainConfig] = {
-    # Seconds: proves the installation on shapes that it draws itself.
-    "smoke": TrainConfig(
-        data="shapes", name="shapes", latent_dim=16, generator_width=16, discriminator_width=16, batch=32,
-        generator_lr=1e-3, discriminator_lr=1e-3, total_kimg=30, checkpoint_kimg=10, stats_kimg=1,
-        ema_halflife_kimg=2,
-    ),
-    "fashion-28": TrainConfig(name="fashion", total_kimg=1600),
-    "digits-28": TrainConfig(name="digits", total_kimg=1000),
-    "cifar-32": TrainConfig(
-        name="cifar", mirror=True, latent_dim=128, generator_width=64,
-        discriminator_width=64, total_kimg=4000,
-    ),
-    "rgb-64": TrainConfig(
-        channels=3, latent_dim=128, generator_width=32, discriminator_width=32, total_kimg=2000,
-    ),
-}  # fmt: skip
+        return cls(**{**fields, "augment": tuple(fields.get("augment", ()))})  # JSON has lists only

@@ -15,8 +15,9 @@ import torch
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import Dataset
+from training.game import StepLosses
 from training.run_folder import RunFolder
-from training.trainer import StepLosses, Trainer
+from training.trainer import Trainer
 
 Report = Callable[[int, dict[str, float]], None]  # (images_shown, latest statistics)
 
@@ -69,20 +70,20 @@ def train(
             window.add(trainer.step())
             shown = trainer.images_shown
             check_finite(window.finite)
-            if _crossed(shown, config.batch, config.stats_kimg) or shown >= total:
+            if _crossed(shown, trainer.images_a_step, config.stats_kimg) or shown >= total:
                 folder.add_stats(window.close(shown))
             report(shown, window.stats)
-            if _crossed(shown, config.batch, config.checkpoint_kimg):
+            if _crossed(shown, trainer.images_a_step, config.checkpoint_kimg):
                 save()
         if saved_at < trainer.images_shown:
             save()
     return trainer.images_shown >= total
 
 
-def _crossed(images_shown: int, batch: int, every_kimg: float) -> bool:
-    """Whether the last batch went over a multiple of `every_kimg`."""
+def _crossed(images_shown: int, images_a_step: int, every_kimg: float) -> bool:
+    """Whether the last step went over a multiple of `every_kimg`."""
     every = every_kimg * 1000
-    return images_shown // every > (images_shown - batch) // every
+    return images_shown // every > (images_shown - images_a_step) // every
 
 
 class _Window:

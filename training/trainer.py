@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
 from training.config import ConfigError, TrainConfig
 from training.data import Dataset
-from training.losses import OBJECTIVES
+from training.game import Batch, Game, StepLosses
 from training.networks import (
     Discriminator,
     Generator,
@@ -29,15 +28,9 @@ NORM_BATCHES, NORM_BATCH = 32, 128  # images that batch-norm statistics are re-e
 # Options that shape networks or data: a checkpoint fits only the values it was made with.
 FIXED_BY_CHECKPOINT = (
     "image_size", "fit", "channels", "latent_dim", "noise", "generator_width", "discriminator_width",
-    "spectral_norm", "batch", "seed",
+    "generator_norm", "output", "conditioning", "spectral_norm", "discriminator_norm", "minibatch_kernels",
+    "pack", "batch", "seed",
 )  # fmt: skip
-
-
-class StepLosses(NamedTuple):
-    generator: Tensor  # scalar
-    discriminator: Tensor  # scalar
-    real_accuracy: Tensor  # share of real images that the discriminator takes for real
-    fake_accuracy: Tensor  # share of generated images that it takes for generated
 
 
 class Trainer:
@@ -51,59 +44,30 @@ class Trainer:
         self.device = check_run(config, dataset)
         self.config, self.spec = config, spec
         torch.manual_seed(config.seed)
-        self.rng = torch.Generator().manual_seed(config.seed)
-        self.generator = Generator(spec, config.generator_width).to(self.device)
-        self.discriminator = Discriminator(spec, config.discriminator_width, config.spectral_norm).to(
-            self.device
-        )
+        self.rng = torch.Generator(self.device).manual_seed(config.seed)
+        self.generator = Generator.of(spec, config).to(self.device)
+        self.discriminator = Discriminator(spec, config).to(self.device)
         for network in (self.generator, self.discriminator):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.generator_optimizer = self._adam(self.generator, config.generator_lr)
-        self.discriminator_optimizer = self._adam(self.discriminator, config.discriminator_lr)
+        self.game = Game(config, self.generator, self.discriminator, self._generate, self.rng)
         self.images_shown = 0
         self.images = _padded(dataset, network_size(spec.image_size))  # uint8 [N, C, size, size]
         self.labels = torch.from_numpy(dataset.labels)
 
-    def _adam(self, network: torch.nn.Module, lr: float) -> torch.optim.Adam:
-        betas = (self.config.beta1, self.config.beta2)
-        return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True)
+    @property
+    def images_a_step(self) -> int:
+        """Real images shown in one step: a batch for each step of the discriminator."""
+        return self.config.batch * self.config.discriminator_steps
 
     def step(self) -> StepLosses:
-        """One step of the discriminator, then one of the generator."""
-        real, labels = self._next_batch()
-        objective = OBJECTIVES[self.config.loss]
-        count = len(real)
-
-        fake_labels, latent, class_vector = self._draw(count)
-        generated = self.generator(latent, class_vector)  # [N, C, size, size], serves both steps
-
-        # One pass over real and generated images together: no layer of it looks across images.
-        logits = self.discriminator(torch.cat([real, generated.detach()]), torch.cat([labels, fake_labels]))
-        real_logits, fake_logits = logits[:count], logits[count:]
-        discriminator_loss = objective.discriminator(real_logits, fake_logits)
-        self.discriminator_optimizer.zero_grad()
-        discriminator_loss.backward()  # type: ignore[no-untyped-call]
-        self.discriminator_optimizer.step()
-
-        self.discriminator.requires_grad_(False)
-        generator_loss = objective.generator(self.discriminator(generated, fake_labels))
-        self.generator_optimizer.zero_grad()
-        generator_loss.backward()  # type: ignore[no-untyped-call]
-        self.generator_optimizer.step()
-        self.discriminator.requires_grad_(True)
-
-        self.images_shown += count
+        """So many steps of the discriminator as asked for, then one of the generator."""
+        losses = self.game.step(self._next_batch, self.images_shown / (self.config.total_kimg * 1000))
         self._average()
-        return StepLosses(
-            generator_loss.detach(),
-            discriminator_loss.detach(),
-            (real_logits > 0).float().mean(),
-            (fake_logits < 0).float().mean(),
-        )
+        return losses
 
-    def _next_batch(self) -> tuple[Tensor, Tensor]:
-        """The next real images, float32 [B, C, size, size] in [-1, 1], and labels int64 [B]."""
+    def _next_batch(self) -> Batch:
+        """The next real images, float32 [B, C, size, size] in [-1, 1], and their labels."""
         batch = self.config.batch
         batches_per_epoch = len(self.labels) // batch
         epoch, position = divmod(self.images_shown // batch, batches_per_epoch)
@@ -113,35 +77,37 @@ class Trainer:
         rows = self._order[position * batch : (position + 1) * batch]
         images = self.images[rows].to(self.device).float() / HALF_RANGE - 1
         if self.config.mirror:
-            flip = torch.rand(batch, 1, 1, 1, generator=self.rng).to(self.device) < 0.5
+            flip = torch.rand(batch, 1, 1, 1, generator=self.rng, device=self.device) < 0.5
             images = torch.where(flip, images.flip(3), images)
         images = images.contiguous(memory_format=torch.channels_last)
-        return images, self.labels[rows].to(self.device)
+        self.images_shown += batch
+        return Batch(images, self.labels[rows].to(self.device))
 
-    def _draw(self, count: int, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Labels int64 [N] as frequent as in the data, latents [N, D], one-hot class vectors [N, K]."""
-        rng = rng or self.rng
-        rows = torch.randint(len(self.labels), (count,), generator=rng)
-        labels = self.labels[rows].to(self.device)
-        latent = draw_latents(self.spec, count, rng).to(self.device)
-        return labels, latent, one_hot(labels, self.spec.num_classes).float()
+    def _generate(self, labels: Tensor) -> Tensor:
+        """Images of labels [N] by the generator as it is, [N, C, size, size]."""
+        images: Tensor = self.generator(
+            draw_latents(self.spec, len(labels), self.rng), one_hot(labels, self.spec.num_classes).float()
+        )
+        return images
 
     @torch.no_grad()
     def _average(self) -> None:
         """The moving average of the generator's weights (Karras et al. 2018), faster in the beginning."""
         halflife = min(self.config.ema_halflife_kimg * 1000, self.images_shown * 0.05)
-        decay = 0.5 ** (self.config.batch / max(halflife, 1e-8))
+        decay = 0.5 ** (self.images_a_step / max(halflife, 1e-8))
         averaged: list[Tensor] = list(self.generator_ema.parameters())
         current: list[Tensor] = list(self.generator.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def serving_generator(self) -> Generator:
         """The averaged generator with batch-norm statistics of its own, on the CPU, to evaluate."""
-        rng = torch.Generator().manual_seed(self.config.seed)
+        rng = torch.Generator(self.device).manual_seed(self.config.seed)
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for _ in range(NORM_BATCHES):
-                yield self._draw(NORM_BATCH, rng)[1:]
+            for _ in range(NORM_BATCHES):  # labels as frequent as in the data
+                rows = torch.randint(len(self.labels), (NORM_BATCH,), generator=rng, device=self.device)
+                labels = self.labels[rows.cpu()].to(self.device)
+                yield draw_latents(self.spec, NORM_BATCH, rng), one_hot(labels, self.spec.num_classes).float()
 
         return reestimate_batch_norm(self.generator_ema, batches()).cpu()
 
@@ -160,11 +126,8 @@ class Trainer:
             data_images=len(self.labels),
             generator_ema=self.serving_generator().state_dict(),
             training_state={
-                "generator": self.generator.state_dict(),
+                "game": self.game.state_dict(),
                 "generator_average": self.generator_ema.state_dict(),
-                "discriminator": self.discriminator.state_dict(),
-                "generator_optimizer": self.generator_optimizer.state_dict(),
-                "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
                 "random_state": self.rng.get_state(),
             },
         )
@@ -184,15 +147,8 @@ class Trainer:
                 "resume with the data that the run began with"
             )
         state = checkpoint.training_state
-        self.generator.load_state_dict(state["generator"])
+        self.game.load_state_dict(state["game"])
         self.generator_ema.load_state_dict(state["generator_average"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        for name in ("generator", "discriminator"):
-            optimizer = getattr(self, f"{name}_optimizer")
-            optimizer.load_state_dict(state[f"{name}_optimizer"])
-            for group in optimizer.param_groups:  # the options at hand count, not those of before
-                group["lr"] = getattr(self.config, f"{name}_lr")
-                group["betas"] = (self.config.beta1, self.config.beta2)
         self.rng.set_state(state["random_state"])
         self.images_shown = checkpoint.images_shown
 

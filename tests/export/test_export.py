@@ -19,6 +19,7 @@ from generator.artifact import Artifact
 from generator.latents import latents
 from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
 from tests.conftest import GREY, RGB, untrained
+from training.config import Norm, Output
 from training.networks import Generation
 
 
@@ -44,9 +45,15 @@ def test_the_graph_is_the_whole_of_generation(grey: Path) -> None:
     assert isinstance(shape[0], str)
 
 
-@pytest.mark.parametrize("spec", [GREY, RGB], ids=["grey", "rgb"])
-def test_the_artifact_makes_what_the_network_makes(spec: GeneratorSpec, tmp_path: Path) -> None:
-    checkpoint = untrained(spec, "x")
+@pytest.mark.parametrize(
+    ("spec", "norm", "output"),
+    [(GREY, "batch", "tanh"), (RGB, "batch", "tanh"), (RGB, "none", "sigmoid")],
+    ids=["grey", "rgb", "rgb without normalisation, sigmoid"],
+)
+def test_the_artifact_makes_what_the_network_makes(
+    spec: GeneratorSpec, norm: Norm, output: Output, tmp_path: Path
+) -> None:
+    checkpoint = untrained(spec, "x", norm=norm, output=output)
     artifact = export_checkpoint(checkpoint, tmp_path / "x")
     assert set(artifact.manifest.parity) == {"onnxruntime-fp32-cpu", "onnxruntime-fp32-cpu-polyphase"}
     for parity in artifact.manifest.parity.values():

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from generator.spec import GeneratorSpec
-from tests.conftest import GREY, untrained
-from training.config import TrainConfig
+from tests.conftest import GREY, RGB, untrained
+from training.config import Conditioning, Output, TrainConfig
 from training.data import load_dataset
 from training.networks import (
     Discriminator,
@@ -39,16 +39,18 @@ def test_the_spec_shapes_the_networks(image_size: int, channels: int, classes: i
     generator, size = Generator(spec, width=2), network_size(image_size)
     images = generator(torch.zeros(3, 6), torch.zeros(3, classes))
     assert images.shape == (3, channels, size, size)
-    logits = Discriminator(spec, 2, use_spectral_norm=True)(images, torch.tensor([0, 1, 1]))
+    logits = Discriminator(spec, TrainConfig(discriminator_width=2))(images, torch.tensor([0, 1, 1]))
     assert logits.shape == (3,)
     finished = Generation(generator, spec).eval()(torch.zeros(3, 6), torch.zeros(3, classes))
     assert finished.shape == (3, image_size, image_size, channels)
     assert finished.dtype == torch.uint8
 
 
-def test_the_discriminator_looks_at_the_label() -> None:
+@pytest.mark.parametrize("conditioning", ["projection", "concatenation"])
+def test_the_discriminator_looks_at_the_label(conditioning: Conditioning) -> None:
     torch.manual_seed(0)
-    discriminator = Discriminator(GREY, 4, use_spectral_norm=False)
+    config = TrainConfig(discriminator_width=4, spectral_norm=False, conditioning=conditioning)
+    discriminator = Discriminator(GREY, config)
     image = torch.randn(1, 1, 16, 16).expand(2, -1, -1, -1)
     one, other = discriminator(image, torch.tensor([0, 2])).tolist()
     assert one != other
@@ -57,7 +59,7 @@ def test_the_discriminator_looks_at_the_label() -> None:
 def test_spectral_norm_bounds_every_layer_and_is_an_option() -> None:
     torch.manual_seed(0)
     for bound in (True, False):
-        discriminator = Discriminator(GREY, 8, use_spectral_norm=bound)
+        discriminator = Discriminator(GREY, TrainConfig(discriminator_width=8, spectral_norm=bound))
         with torch.no_grad():
             for parameter in discriminator.parameters():
                 parameter.mul_(50)
@@ -106,3 +108,47 @@ def test_layer_shapes_count_every_parameter() -> None:
     rows = layer_shapes(generator, GREY)
     assert sum(row[2] for row in rows) == sum(p.numel() for p in generator.parameters())
     assert rows[-1][1] == "1 x 16 x 16"
+
+
+def test_a_pack_is_judged_by_all_its_images_and_labels() -> None:
+    torch.manual_seed(0)
+    config = TrainConfig(discriminator_width=4, pack=2, conditioning="concatenation", spectral_norm=False)
+    discriminator = Discriminator(GREY, config)
+    images, labels = torch.randn(1, 2, 16, 16).expand(4, -1, -1, -1).clone(), torch.tensor([[0, 1]] * 4)
+    images[1, 1] = 0
+    labels[2, 0], labels[3, 1] = 2, 2
+    logits = discriminator(images, labels)
+    assert logits.shape == (4,)
+    assert len(logits.unique()) == 4
+
+
+def test_batch_norm_in_the_discriminator_is_on_all_layers_but_the_first() -> None:
+    config = TrainConfig(discriminator_width=4, discriminator_norm="batch", spectral_norm=False)
+    kinds = [type(norm) for norm in Discriminator(RGB, config).norms]
+    assert kinds == [torch.nn.Identity, torch.nn.BatchNorm2d]
+
+
+@pytest.mark.parametrize("output", ["tanh", "sigmoid"])
+def test_both_outputs_fill_the_range_of_pixels(output: Output) -> None:
+    torch.manual_seed(0)
+    generator = Generator(GREY, 4, output=output)
+    with torch.no_grad():
+        generator.last.weight.mul_(3000)
+        images = generator(torch.randn(8, 5), torch.eye(3)[[0] * 8])
+    assert float(images.min()) == pytest.approx(-1, abs=1e-3)
+    assert float(images.max()) == pytest.approx(1, abs=1e-3)
+
+
+def test_networks_without_normalisation_keep_the_scale_of_what_goes_through() -> None:
+    torch.manual_seed(0)
+    spec = GeneratorSpec(tuple("abcdefghij"), 64, 3, latent_dim=128)
+    generator = Generator(spec, 16, norm="none")
+    assert not [module for module in generator.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    images = generator(torch.randn(32, 128), torch.eye(10)[torch.arange(32) % 10])
+    assert 0.3 < float(images.detach().std()) < 0.9
+    noise = torch.randn(32, 3, 64, 64)
+    discriminator = Discriminator(spec, TrainConfig(discriminator_width=16, spectral_norm=False))
+    hidden = noise
+    for down in discriminator.down:
+        hidden = torch.nn.functional.leaky_relu(down(hidden), 0.2)
+    assert 0.3 < float(hidden.detach().square().mean().sqrt()) < 3

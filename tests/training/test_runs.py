@@ -16,7 +16,8 @@ import torch
 from tests.conftest import GREY, untrained
 from training.__main__ import main
 from training.checkpoint import Checkpoint, CheckpointError
-from training.config import PRESETS, ConfigError, TrainConfig
+from training.config import ConfigError, TrainConfig
+from training.presets import PRESETS
 
 TINY = [
     *("--latent-dim", "4", "--generator-width", "2", "--discriminator-width", "2", "--batch", "16"),
@@ -46,7 +47,7 @@ def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 def weights(folder: Path) -> torch.Tensor:
-    state = Checkpoint.load(folder).training_state
+    state = Checkpoint.load(folder).training_state["game"]
     return torch.cat([t.float().flatten() for t in {**state["generator"], **state["discriminator"]}.values()])
 
 
@@ -68,8 +69,29 @@ def test_a_run_leaves_configuration_statistics_sheets_and_a_checkpoint(npz: Path
     assert json.loads((out / "config.json").read_text()) == checkpoint.config.to_json()
 
 
-def test_a_killed_run_resumes_and_ends_as_if_it_had_never_stopped(npz: Path, tmp_path: Path) -> None:
-    options = ["--data", npz, "--total-kimg", 2.4, "--threads", 1, *TINY]
+REMEDIES = [  # everything with a state or a schedule of its own
+    *("--loss", "relativistic", "--r1", 1, "--r1-end", 0.1, "--r2", 1, "--no-spectral-norm", "--replay", 48),
+    *(
+        "--instance-noise",
+        0.3,
+        "--generator-lr-end",
+        1e-5,
+        "--beta2-end",
+        0.99,
+        "--label-noise",
+        0.1,
+        "--mirror",
+    ),
+    *("--augment", "colour", "translation", "cutout", "--augment-probability", 0),
+    *("--augment-probability-end", 0.5, "--generator-norm", "none", "--conditioning", "concatenation"),
+]
+
+
+@pytest.mark.parametrize("remedies", [[], REMEDIES], ids=["defaults", "remedies"])
+def test_a_killed_run_resumes_and_ends_as_if_it_had_never_stopped(
+    npz: Path, tmp_path: Path, remedies: list[object]
+) -> None:
+    options = ["--data", npz, "--total-kimg", 2.4, "--threads", 1, *TINY, *remedies]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run("--out", whole, *options) == 0
     process = start("--out", killed, *options)
@@ -191,7 +213,7 @@ def test_weights_that_are_no_numbers_never_overwrite_a_checkpoint(
     assert run("--data", npz, "--out", out, "--total-kimg", 0.32, *TINY) == 0
     before = (out / "checkpoint.pt").read_bytes()
     checkpoint = Checkpoint.load(out)
-    checkpoint.training_state["discriminator"]["score.bias"].fill_(float("nan"))
+    checkpoint.training_state["game"]["discriminator"]["score.bias"].fill_(float("nan"))
     checkpoint.save(out / "broken.pt")
     (out / "broken.pt").replace(out / "checkpoint.pt")
     assert run("--resume", out, "--total-kimg", 0.64) == 2

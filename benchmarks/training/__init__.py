@@ -1,0 +1,1 @@
+"""The training loop next to the one of the textbook, on the same networks."""

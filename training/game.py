@@ -1,0 +1,196 @@
+"""One step of the game between two networks: the objective and every remedy, each in its place.
+
+It knows neither data nor networks, only what they do: labels -> generated images; images, labels -> logits.
+The trainer plays it with images, `training.modes` with points in the plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.augment import augmented, with_noise
+from training.config import TrainConfig
+from training.losses import objective
+from training.packing import pack_images, pack_labels
+from training.regularizers import (
+    Score,
+    clip_weights,
+    gradient_penalty,
+    squared_gradient_norms,
+    zero_centred_penalty,
+)
+from training.replay import Replay
+from training.schedules import scheduled
+from training.unrolling import unrolled
+
+
+class Batch(NamedTuple):
+    images: Tensor  # float32 [N, ...]
+    labels: Tensor  # int64 [N]
+
+
+class StepLosses(NamedTuple):
+    generator: Tensor  # scalar
+    discriminator: Tensor  # scalar, penalties included
+    real_accuracy: Tensor  # share of real images that the discriminator takes for real
+    fake_accuracy: Tensor  # share of generated images that it takes for generated
+
+
+class Game:
+    """Two networks with an optimizer each, and the remedies that have a state.
+
+    `generate` makes images of labels through the generator; `discriminator(images, labels)` gives logits.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        generate: Callable[[Tensor], Tensor],
+        rng: torch.Generator,
+    ) -> None:
+        self.config, self.rng, self.generate = config, rng, generate
+        self.generator, self.discriminator = generator, discriminator
+        self.generator_optimizer = _adam(generator)
+        self.discriminator_optimizer = _adam(discriminator)
+        self.objective = objective(config.loss, 1 - config.label_smoothing)
+        self.replay = Replay(config.replay) if config.replay else None
+
+    def step(self, next_batch: Callable[[], Batch], progress: float) -> StepLosses:
+        """Discriminator steps, as many as asked for, then one of the generator; `progress` is 0 to 1."""
+        self._schedule(progress)
+        for left in reversed(range(self.config.discriminator_steps)):
+            real = next_batch()
+            with torch.set_grad_enabled(left == 0):  # the last ones serve the generator's step too
+                generated = self.generate(real.labels)
+            of_discriminator = self._step_discriminator(real, generated, progress)
+        of_generator = self._step_generator(real, generated, progress)
+        return StepLosses(of_generator, *of_discriminator)
+
+    def _step_discriminator(
+        self, real: Batch, generated: Tensor, progress: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        fake = Batch(generated.detach(), real.labels)
+        if self.replay:
+            fake = Batch(*self.replay.mix(*fake, self.rng))
+        real_logits, fake_logits, penalty = self._judge(real, fake, progress)
+        loss = self._discriminator_loss(real_logits, fake_logits) + penalty
+        self.discriminator_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.discriminator_optimizer.step()
+        if self.config.weight_clip is not None:
+            clip_weights(self.discriminator, self.config.weight_clip)
+        return (
+            loss.detach(),
+            (real_logits.detach() > 0).float().mean(),
+            (fake_logits.detach() < 0).float().mean(),
+        )
+
+    def _judge(self, real: Batch, fake: Batch, progress: float) -> tuple[Tensor, Tensor, Tensor | float]:
+        """Logits of real and of generated images, and the penalties on their gradients."""
+        config = self.config
+        r1, r2 = (scheduled(config, name, progress) for name in ("r1", "r2"))
+        images, labels = torch.cat([real.images, fake.images]), torch.cat([real.labels, fake.labels])
+        images.requires_grad_(r1 > 0 or r2 > 0)
+        seen, labels = self._seen(images, progress), pack_labels(labels, config.pack)
+        half = len(seen) // 2
+        logits = self._logits(self.discriminator, seen, labels)
+        penalty: Tensor | float = 0.0
+        if images.requires_grad:
+            norms = squared_gradient_norms(logits, images).view(-1, config.pack).sum(1)  # by pack
+            penalty = r1 * zero_centred_penalty(norms[:half]) + r2 * zero_centred_penalty(norms[half:])
+        if config.gradient_penalty:
+            place = torch.rand(half, generator=self.rng, device=seen.device)
+            distance = gradient_penalty(self.discriminator, seen[:half], seen[half:], labels[:half], place)
+            penalty = penalty + config.gradient_penalty * distance
+        return logits[:half], logits[half:], penalty
+
+    def _discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        if self.config.label_noise:
+            draw = torch.rand(len(real_logits), generator=self.rng, device=real_logits.device)
+            swapped = draw < self.config.label_noise
+            real_logits, fake_logits = (
+                torch.where(swapped, fake_logits, real_logits),
+                torch.where(swapped, real_logits, fake_logits),
+            )
+        return self.objective.discriminator(real_logits, fake_logits)
+
+    def _step_generator(self, real: Batch, generated: Tensor, progress: float) -> Tensor:
+        config = self.config
+        labels = pack_labels(real.labels, config.pack)
+        seen = self._seen(generated, progress)
+        self.discriminator.requires_grad_(False)
+        score: Score = self.discriminator
+        if config.unrolled_steps:
+            score = self._score_ahead(torch.cat([self._seen(real.images, progress), seen]), labels)
+        fake_logits = score(seen, labels)
+        real_logits = torch.zeros_like(fake_logits)
+        if self.objective.generator_sees_real:
+            real_logits = score(self._seen(real.images, progress), labels)
+        loss = self.objective.generator(real_logits, fake_logits)
+        self.generator_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.generator_optimizer.step()
+        self.discriminator.requires_grad_(True)
+        return loss.detach()
+
+    def _score_ahead(self, seen: Tensor, labels: Tensor) -> Score:
+        """The discriminator some steps from now; `seen` are real, then as many generated images."""
+        labels = torch.cat([labels, labels])
+        return unrolled(
+            self.discriminator,
+            self.discriminator_optimizer,
+            lambda score: self._discriminator_loss(*self._logits(score, seen, labels).chunk(2)),
+            self.config.unrolled_steps,
+        )
+
+    def _logits(self, score: Score, images: Tensor, labels: Tensor) -> Tensor:
+        """Logits of as many real as generated images, in one pass where no layer looks across images."""
+        if not (self.config.minibatch_kernels or self.config.discriminator_norm == "batch"):
+            return score(images, labels)
+        return torch.cat([score(i, y) for i, y in zip(images.chunk(2), labels.chunk(2), strict=True)])
+
+    def _seen(self, images: Tensor, progress: float) -> Tensor:
+        """Images as the discriminator sees them, [N / pack, pack C, ...]."""
+        config = self.config
+        if config.augment:
+            probability = scheduled(config, "augment_probability", progress)
+            images = augmented(images, config.augment, probability, self.rng)
+        images = with_noise(images, scheduled(config, "instance_noise", progress), self.rng)
+        return pack_images(images, config.pack)
+
+    def _schedule(self, progress: float) -> None:
+        """Learning rates and decays for the step to come."""
+        betas = (self.config.beta1, scheduled(self.config, "beta2", progress))
+        for optimizer, name in (
+            (self.generator_optimizer, "generator_lr"),
+            (self.discriminator_optimizer, "discriminator_lr"),
+        ):
+            for group in optimizer.param_groups:
+                group["lr"], group["betas"] = scheduled(self.config, name, progress), betas
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a game needs to go on, but for the random state."""
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+            "replay": self.replay.state_dict() if self.replay else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        if self.replay and state["replay"]:
+            self.replay.load_state_dict(state["replay"])
+
+
+def _adam(network: nn.Module) -> torch.optim.Adam:
+    """Rates and decays are set before each step, by the schedule."""
+    return torch.optim.Adam(network.parameters(), fused=True)

@@ -1,0 +1,1 @@
+"""Which modes of a mixture does a generator find? Objectives and remedies compared on points in the plane."""
