@@ -79,6 +79,8 @@ class TrainConfig:
     """A checkpoint and a sample sheet every so many thousand images."""
     stats_kimg: float = 5
     """A line in stats.jsonl every so many thousand images."""
+    best_kimg: float | None = None
+    """A small evaluation every so many thousand images keeps the best checkpoint, best.pt; None: none."""
     threads: int | None = None
     """CPU threads; None means all cores."""
     device: str = "auto"
@@ -106,6 +108,8 @@ class TrainConfig:
                 raise ConfigError(f"--{field.replace('_', '-')} {value}: allowed are {low:g} to {high:g}")
         if self.image_size is not None and not 4 <= self.image_size <= MAX_NETWORK_SIZE:
             raise ConfigError(f"--image-size {self.image_size}: allowed are 4 to {MAX_NETWORK_SIZE} pixels")
+        if self.best_kimg is not None and not 0.001 <= self.best_kimg <= 1e9:
+            raise ConfigError(f"--best-kimg {self.best_kimg:g}: allowed are 0.001 to 1e+09, or None")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads {self.threads}: at least 1")
 
@@ -127,13 +131,14 @@ PRESETS: dict[str, TrainConfig] = {
         generator_lr=1e-3, discriminator_lr=1e-3, total_kimg=30, checkpoint_kimg=10, stats_kimg=1,
         ema_halflife_kimg=2,
     ),
-    "fashion-28": TrainConfig(name="fashion", total_kimg=1600),
-    "digits-28": TrainConfig(name="digits", total_kimg=1000),
+    "fashion-28": TrainConfig(name="fashion", total_kimg=1600, best_kimg=100),
+    "digits-28": TrainConfig(name="digits", total_kimg=1000, best_kimg=100),
     "cifar-32": TrainConfig(
         name="cifar", mirror=True, latent_dim=128, generator_width=64,
-        discriminator_width=64, total_kimg=4000,
+        discriminator_width=64, total_kimg=4000, best_kimg=200,
     ),
     "rgb-64": TrainConfig(
         channels=3, latent_dim=128, generator_width=32, discriminator_width=32, total_kimg=2000,
+        best_kimg=100,
     ),
 }  # fmt: skip
