@@ -84,7 +84,9 @@ def test_a_generator_that_copies_is_as_good_as_real_images_and_found_out(
     real = yardstick.of_real()
     quality, images = yardstick.of_generator(Replay(split_real(shapes).training))
     assert images.shape == (90, 16, 16, 1)
-    assert quality.gan_test and quality.gan_train and real.gan_test
+    assert quality.gan_test is not None
+    assert quality.gan_train is not None
+    assert real.gan_test is not None
     assert real.gan_test.accuracy > 0.9
     assert quality.gan_test.accuracy >= real.gan_test.accuracy - 0.05
     assert quality.gan_train.accuracy >= real.gan_test.accuracy - 0.1
@@ -105,7 +107,8 @@ def test_a_generator_that_knows_one_image_of_each_class_is_not_diverse(
     assert closeness.diversity == 0
     assert closeness.recall < 0.2
     assert closeness.frechet_distance > 5 * yardstick.of_real().closeness["judge"].frechet_distance
-    assert quality.gan_train and quality.gan_test
+    assert quality.gan_test is not None
+    assert quality.gan_train is not None
     assert quality.gan_train.accuracy < quality.gan_test.accuracy
 
 
@@ -181,13 +184,11 @@ def test_colour_is_measured_in_efficientnet_features_and_inceptions_where_given(
 def test_the_datas_own_test_set_is_what_classifiers_are_tested_on(folder: Path, shapes: Dataset) -> None:
     test = draw_shapes(16, 1)
     np.savez(
-        folder / "with-test.npz", images=shapes.images, labels=shapes.labels, class_names=np.array(CLASS_NAMES),
+        folder / "with-test.npz", images=shapes.images, labels=shapes.labels, class_names=list(CLASS_NAMES),
         test_images=test.images[::20], test_labels=test.labels[::20],
     )  # fmt: skip
-    assert (
-        evaluate(folder, folder / "x", "--data", folder / "with-test.npz", "--quick", "--without-gan-train")
-        == 0
-    )
+    data = ["--data", folder / "with-test.npz"]
+    assert evaluate(folder, folder / "x", *data, "--quick", "--without-gan-train") == 0
     results = json.loads((folder / "out" / "evaluation.json").read_text())
     assert results["test_set_given"]
     assert results["held_out_images"] == 100

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from training.evaluation.copying import PIXELS
 from training.evaluation.measure import Yardstick
 from training.evaluation.quality import Accuracy, Quality
 from training.evaluation.spaces import EFFICIENTNET, INCEPTION, JUDGE
 
 MOST_CLASSES = 30  # rows of the table of classes; of more, those that do worst
 FEW = 5000  # samples: below, a Fréchet distance says little, and the kernel distance is shown too
-REAL = "real"
 SPACES = {
     JUDGE: "in the judge's features",
     EFFICIENTNET: "in EfficientNet features",
@@ -39,8 +39,8 @@ def _measures(real: Quality, measured: Mapping[str, Quality]) -> Table:
         if any(cell != "-" for cell in cells):
             table.add_row(Text.assemble(title, (f"  {note}" if note else "", "dim")), *cells)
 
-    row("GAN-test", [_share(q.gan_test) for q in all_of_them], "the judge sees the class asked for")
-    row("GAN-train", [_share(q.gan_train) for q in all_of_them], "real images known, by learning from these")
+    row("GAN-test", [_share(q.gan_test) for q in all_of_them], "the judge agrees")
+    row("GAN-train", [_share(q.gan_train) for q in all_of_them], "taught by these alone")
     for name in real.closeness:
         few = real.samples < FEW
         here = [quality.closeness[name] for quality in all_of_them]
@@ -50,7 +50,7 @@ def _measures(real: Quality, measured: Mapping[str, Quality]) -> Table:
         fid = "Fréchet distance" + (" (FID)" if name == INCEPTION else "")
         row(f"  {fid}", [_distance(c.frechet_distance, floor) for c in here])
         if few:
-            row("  kernel distance", [f"{c.kernel_distance:.4f}" for c in here], "unbiased, for few images")
+            row("  kernel distance", [f"{c.kernel_distance:.4f}" for c in here], "for few images")
         row("  precision", [f"{c.precision:.3f}" for c in here], "good?")
         row("  recall", [f"{c.recall:.3f}" for c in here], "all there?")
         row("  density", [f"{c.density:.3f}" for c in here])
@@ -59,15 +59,15 @@ def _measures(real: Quality, measured: Mapping[str, Quality]) -> Table:
     table.add_section()
     row("Inception Score", [_or_dash(q.inception_score, "{:.2f}") for q in all_of_them])
     for space in next(iter(measured.values())).near_training if measured else ():
-        by = "pixels" if space == "pixels" else SPACES[space].removeprefix("in ")
+        by = space if space == PIXELS else "features"
         cells = ["1.0 %", *(_percent(q.near_training[space], 1) for q in measured.values())]
-        row(f"very near a training image, by {by}", cells)
+        row(f"nearly a training image, by {by}", cells)
     return table
 
 
 def _classes(real: Quality, measured: Mapping[str, Quality]) -> Table:
     """GAN-test, GAN-train and diversity of each class."""
-    title = "Classes: GAN-test, GAN-train, diversity"
+    title = "Each class: GAN-test, GAN-train, diversity"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("")
     table.add_column("held-out real", justify="right", style="dim")
@@ -146,7 +146,3 @@ def _distance(distance: float, floor: float) -> str:
 
 def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
-
-
-def print_tables(group: Group) -> None:
-    Console(highlight=False).print(group)

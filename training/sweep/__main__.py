@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import tyro
+from optuna.trial import TrialState
 from rich.console import Console
 from rich.text import Text
 
@@ -86,7 +87,7 @@ def _plan(options: argparse.Namespace, rest: list[str]) -> Plan:
 def _command(sweep: Sweep, preset: str | None, rest: list[str]) -> str:
     """What trains with the best options for as long as the preset does."""
     best = next(iter(ranked(sweep.finished)), None)
-    if best is None or best.value is None:
+    if best is None or best.state != TrialState.COMPLETE:
         return ""
     start = ["python", "-m", "training", *(["--preset", preset] if preset else []), *rest]
     return shlex.join([*start, *syntax.option_arguments(options_of(best))])
