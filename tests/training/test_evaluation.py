@@ -22,6 +22,7 @@ from tests.training.test_spaces import StandIn, scripted
 from training.__main__ import main
 from training.config import TrainConfig
 from training.data import Dataset
+from training.evaluation import __main__ as command
 from training.evaluation.classifier import Protocol
 from training.evaluation.measure import MeasureOptions, Yardstick
 from training.evaluation.real import split_real
@@ -51,6 +52,12 @@ def folder(shapes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint.save(folder / "x.pt")
     export_checkpoint(checkpoint, folder / "x")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    for protocol in ("FULL", "QUICK"):
+        monkeypatch.setattr(command, protocol, SHORT)
 
 
 def evaluate(folder: Path, *arguments: object) -> int:

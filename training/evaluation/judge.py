@@ -1,4 +1,4 @@
-"""The judge: the classifier of the real images, kept in a folder, since the same data has the same judge."""
+"""A judge: the classifier of some images, kept in a folder, since the same images make the same judge."""
 
 from __future__ import annotations
 

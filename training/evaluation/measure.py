@@ -11,18 +11,18 @@ from torch import Tensor
 from generator.pixels import Pixels
 from training.data import Dataset
 from training.evaluation import spaces
-from training.evaluation.classifier import FULL, Protocol, train_classifier
+from training.evaluation.classifier import FULL, Protocol
 from training.evaluation.copying import MOST, CopyCheck
 from training.evaluation.distances import frechet_distance, kernel_distance
 from training.evaluation.diversity import class_diversity
 from training.evaluation.generated import Labels, Source, in_parts
 from training.evaluation.inception import Inception, inception_score
-from training.evaluation.judge import find_judge
+from training.evaluation.judge import Judge, find_judge
 from training.evaluation.manifolds import compare_manifolds
 from training.evaluation.quality import Accuracy, Closeness, Quality, accuracy, relative_diversity
 from training.evaluation.real import RealImages, rows_of
 from training.evaluation.spaces import Space
-from training.evaluation.steps import Steps
+from training.evaluation.steps import Report, Steps
 
 GAN_TRAIN_SEED = 1_000_000  # seeds from here on make what a classifier learns from: none that are measured
 
@@ -47,12 +47,10 @@ class Yardstick:
         self.reference = rows_of(real.reference, slice(self.samples))
         self.held_out = rows_of(real.held_out, slice(self.samples))
         self.inception = Inception(options.inception) if options.inception else None
-        self.judge = None
+        self.judge: Judge | None = None
         if len(self.class_names) > 1:
             with steps.step("the judge learns from real images") as report:
-                self.judge = find_judge(
-                    real.training, real.held_out, options.protocol, options.kept_in, report
-                )
+                self.judge = self._judge_of(real.training, report)
         self.spaces = self._spaces()
         self._real = {space.name: self._features_of_real(space, self.reference) for space in self.spaces}
         self.copy_check = CopyCheck(real.seen, rows_of(self.held_out, slice(MOST)), self.spaces[0])
@@ -105,10 +103,13 @@ class Yardstick:
             images = in_parts(source, labels, seeds, report)
         generated = Dataset(images, labels, self.class_names)
         with self.steps.step(f"{source.name}: a classifier learns from them") as report:
-            classifier = train_classifier(generated, self.options.protocol, report)
-        held_out = self.real.held_out
-        right = classifier.classify(held_out.images) == held_out.labels
-        return accuracy(right, held_out.labels, self.class_names)
+            taught = self._judge_of(generated, report)
+        return accuracy(taught.right, self.real.held_out.labels, self.class_names)
+
+    def _judge_of(self, dataset: Dataset, report: Report) -> Judge:
+        """Kept, like that of the real images: who measures the same generator again does not wait."""
+        options = self.options
+        return find_judge(dataset, self.real.held_out, options.protocol, options.kept_in, report)
 
     def _quality(
         self,

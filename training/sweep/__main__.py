@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         check_run(plan.config, dataset)
         sweep = Sweep(options.out or Path(f"runs/sweep-{options.preset or plan.config.name}"), plan)
         steps = Steps(console)
-        scorer = Scorer(dataset, load_test_images(plan.config), sweep.folder / JUDGES, steps, QUICK)
+        scorer = Scorer(dataset, load_test_images(plan.config), sweep.folder.parent / JUDGES, steps, QUICK)
         finished = True
         while finished and len(sweep.finished) < options.trials:
             with steps.step(f"trial {len(sweep.finished) + 1} of {options.trials}") as report:
