@@ -65,6 +65,8 @@ def main(arguments: list[str]) -> int:
             _print_plan(plan.config, spec, len(dataset.labels))
             return 0
         return _train(plan, dataset, spec)
+    except KeyboardInterrupt:  # before the run begins: it ends by itself
+        return INTERRUPTED
     except (ConfigError, DataError, SpecError, CheckpointError, TrainingDiverged, OSError) as error:
         return tell_error(error)
 

@@ -24,6 +24,7 @@ from training.evaluation.steps import Steps
 from training.evaluation.subjects import Sources, find_real_images, open_sources
 from training.evaluation.tables import quality_tables
 
+INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 QUICK_SAMPLES, FEWEST_SAMPLES = 1000, 20
 
 
@@ -43,6 +44,8 @@ def main(arguments: list[str]) -> int:
             title = f"{name}: does it copy?"
             picture = draw_neighbours(images, yardstick.reference.labels, yardstick.copy_check, title)
             save_neighbours(picture, options.out / f"neighbours-{name.replace('/', '-')}.png")
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except (
         ArtifactError, CheckpointError, ConfigError, DataError, EngineError, OSError,
     ) as error:  # fmt: skip

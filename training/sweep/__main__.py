@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
         while finished and len(sweep.finished) < options.trials:
             with steps.step(f"trial {len(sweep.finished) + 1} of {options.trials}") as report:
                 finished = sweep.run_trial(dataset, scorer, report)
+    except KeyboardInterrupt:  # before the first trial: trials end by themselves
+        return INTERRUPTED
     except (ConfigError, DataError, SpecError, OSError) as error:
         return tell_error(error)
     _tell(sweep, _command(sweep, options.preset, rest), console)

@@ -11,6 +11,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice, product
 from pathlib import Path
 
 import optuna
@@ -27,6 +28,7 @@ from training.sweep.searched import Searched, Value, with_values
 
 SCORES_PER_TRIAL = 5
 UNPRUNED = 5  # first trials that are never ended early: the median needs some
+MOST_CHECKED = 100  # combinations of values, before a sweep begins
 PLAN, STUDY, TRIALS = "sweep.json", "study.log", "trials"
 WHY = "why"  # a trial's own word on how it ended
 OPTIONS = "options"  # the values it was trained with, as they are typed
@@ -62,9 +64,7 @@ class Sweep:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
-        for one in plan.searched:
-            for end in one.ends:
-                plan.trial_config({one.option: end}, folder)
+        self._check_values()
         self._check_same()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PLAN).write_text(json.dumps(plan.to_json(), indent=2) + "\n")
@@ -80,6 +80,24 @@ class Sweep:
         # Seeded by how many there are: a resumed sweep does not propose its first trials again.
         self.study.sampler = optuna.samplers.TPESampler(seed=plan.config.seed + len(self.study.trials))
         self._put_back_killed()
+
+    def _check_values(self) -> None:
+        """Raises ConfigError for a value that is refused whatever the other options are.
+
+        One that is refused beside some values of others only is for the trials to find out.
+        """
+        refused: dict[tuple[str, Value], ConfigError] = {}
+        taken: set[tuple[str, Value]] = set()
+        options = [one.option for one in self.plan.searched]
+        for ends in islice(product(*(one.ends for one in self.plan.searched)), MOST_CHECKED):
+            values = dict(zip(options, ends, strict=True))
+            try:
+                self.plan.trial_config(values, self.folder)
+                taken |= set(values.items())
+            except ConfigError as error:
+                refused |= {item: error for item in values.items()}
+        if never := [item for item in refused if item not in taken]:
+            raise refused[never[0]]
 
     def _check_same(self) -> None:
         file = self.folder / PLAN
