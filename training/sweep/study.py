@@ -95,7 +95,7 @@ class Sweep:
                 self.plan.trial_config(values, self.folder)
                 taken |= set(values.items())
             except ConfigError as error:
-                refused |= {item: error for item in values.items()}
+                refused |= dict.fromkeys(values.items(), error)
         if never := [item for item in refused if item not in taken]:
             raise refused[never[0]]
 
