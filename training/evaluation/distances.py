@@ -16,19 +16,22 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     Of so few vectors that N is not well above D it is too large, the more so the fewer they are: compare it
     with that of two sets of real images of the same N, or take the kernel distance.
     """
-    mean_1, covariance_1 = _moments(first)
-    mean_2, covariance_2 = _moments(second)
-    values, vectors = torch.linalg.eigh(covariance_1)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ covariance_2 @ root).clamp(min=0).sqrt().sum()
-    distance = (mean_1 - mean_2).square().sum() + covariance_1.trace() + covariance_2.trace() - 2 * cross
-    return max(0.0, float(distance))
+    mean_1, factor_1 = _moments(first)
+    mean_2, factor_2 = _moments(second)
+    # With C = F^T F the trace of that root is the sum of the singular values of F1 F2^T.
+    cross = torch.linalg.svdvals(factor_1 @ factor_2.T).sum()
+    spread = factor_1.square().sum() + factor_2.square().sum()  # tr C1 + tr C2
+    return max(0.0, float((mean_1 - mean_2).square().sum() + spread - 2 * cross))
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [D] and covariance [D, D] of features [N, D], float64."""
+    """Mean [D] of features [N, D], and a factor F of their covariance F^T F, at most D rows of D, float64."""
     features = features.double()
-    return features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)
+    mean = features.mean(0)
+    factor = (features - mean) / (len(features) - 1) ** 0.5
+    if len(factor) > factor.shape[1]:
+        factor = torch.linalg.qr(factor, mode="r").R
+    return mean, factor
 
 
 def kernel_distance(first: Tensor, second: Tensor) -> float:
