@@ -19,7 +19,8 @@ def with_moments(mean: list[float], deviations: list[float]) -> Tensor:
     features = drawn(200, 0).double()
     centred = features - features.mean(0)
     whitened = centred @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(centred.T)).T)
-    return whitened * torch.tensor(deviations) + torch.tensor(mean)
+    scaled: Tensor = whitened * torch.tensor(deviations) + torch.tensor(mean)
+    return scaled
 
 
 def test_the_frechet_distance_of_gaussians_along_axes_is_the_textbook_one() -> None:

@@ -36,7 +36,7 @@ class TooFew(nn.Module):
 def scripted(module: nn.Module, file: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.script(module).save(str(file))
+        torch.jit.script(module).save(str(file))  # type: ignore[no-untyped-call]
     return file
 
 

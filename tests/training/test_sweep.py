@@ -17,7 +17,7 @@ from training.config import ConfigError, TrainConfig
 from training.data import load_dataset
 from training.evaluation.classifier import QUICK
 from training.evaluation.steps import Steps
-from training.sweep.searched import option_arguments, parse_searched, with_values
+from training.sweep.searched import Value, option_arguments, parse_searched, with_values
 from training.sweep.study import Plan, Sweep
 
 SEARCH = ["--search", "generator_lr=1e-4..1e-2:log", "--search", "loss=hinge,nonsaturating"]
@@ -61,7 +61,7 @@ def test_what_cannot_be_searched_is_refused_with_the_way_out(text: str, message:
 
 
 def test_values_become_options_as_they_are_typed() -> None:
-    values = {"generator_lr": 0.00031, "spectral_norm": "false", "loss": "nonsaturating"}
+    values: dict[str, Value] = {"generator_lr": 0.00031, "spectral_norm": "false", "loss": "nonsaturating"}
     assert option_arguments(values) == [
         "--generator-lr", "0.00031", "--no-spectral-norm", "--loss", "nonsaturating",
     ]  # fmt: skip

@@ -83,14 +83,14 @@ class CopyCheck:
 
     def __init__(self, training: Dataset, held_out: Dataset, space: Space) -> None:
         self.training, self.space = training, space
-        self._vectors = space.features(training.images)
+        self._blocks = torch.split(space.features(training.images), BLOCK)
         self._held_out = self.neighbours(held_out.images)
 
     def neighbours(self, images: Pixels) -> dict[str, Neighbours]:
         """By pixels, and in the space of features."""
         images = images[:MOST]
         in_pixels = find_neighbours(pixel_vectors(images), pixel_blocks(self.training.images))
-        in_space = find_neighbours(self.space.features(images), self._vectors.split(BLOCK))
+        in_space = find_neighbours(self.space.features(images), self._blocks)
         return {PIXELS: in_pixels, self.space.name: in_space}
 
     def near_shares(self, images: Pixels) -> dict[str, float]:

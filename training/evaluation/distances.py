@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
@@ -56,4 +54,5 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
 
 
 def _kernel(products: Tensor, dimensions: int) -> Tensor:
-    return cast(Tensor, (products / dimensions + 1) ** 3)
+    kernel: Tensor = (products / dimensions + 1) ** 3
+    return kernel

@@ -33,10 +33,10 @@ class Inception:
             )
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", DeprecationWarning
-                )  # torch has no other reader of this format
-                self._network: Any = torch.jit.load(str(file), map_location="cpu").eval()
+                # torch has no other reader of this format.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                network = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
+            self._network: Any = network.eval()
             probe = self(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
         except (RuntimeError, TypeError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1]

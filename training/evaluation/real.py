@@ -74,8 +74,8 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
 def data_digest(dataset: Dataset) -> str:
     """sha256 of images, labels and classes, hexadecimal."""
     digest = hashlib.sha256(repr((dataset.images.shape, dataset.class_names)).encode())
-    digest.update(np.ascontiguousarray(dataset.images))
-    digest.update(np.ascontiguousarray(dataset.labels))
+    digest.update(np.ascontiguousarray(dataset.images).data)
+    digest.update(np.ascontiguousarray(dataset.labels).data)
     return digest.hexdigest()
 
 

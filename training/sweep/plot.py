@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial, TrialState
 
 from training.sweep.results import options_of
@@ -77,7 +78,7 @@ def _history(axis: Axes, trials: Sequence[FrozenTrial], whole: Sequence[FrozenTr
     )  # fmt: skip
     axis.set_title("best so far" + ("; x ended early" if early else ""))
     axis.set_xlabel("trial")
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _option(axis: Axes, one: Searched, whole: Sequence[FrozenTrial], best: FrozenTrial) -> None:

@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice, product
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Plan:
     trial_kimg: float
 
     def to_json(self) -> dict[str, object]:
-        searched = {one.option: list(one.values) or [one.low, one.high, one.is_log] for one in self.searched}
+        searched = {one.option: asdict(one) for one in self.searched}
         fields = {key: value for key, value in self.config.to_json().items() if key != "out"}
         return {"trial_kimg": self.trial_kimg, "searched": searched, "config": fields}
 
