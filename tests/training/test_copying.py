@@ -53,7 +53,7 @@ def test_neighbours_are_the_nearest_of_all_blocks(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_generator_that_copies_is_seen_and_one_that_does_not_is_not(check: CopyCheck) -> None:
-    copies = check.training.images[::-1][:200]
+    copies = check.training.images[200:]
     slightly_changed = (copies.astype(int) + np.random.default_rng(4).integers(0, 3, copies.shape)).clip(
         0, 255
     )
