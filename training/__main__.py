@@ -5,7 +5,8 @@ python -m training --preset fashion-28 --data FOLDER         class folders, .npz
 python -m training --resume runs/fashion-28                  goes on from the last checkpoint
 python -m training --preset rgb-64 --data FOLDER --dry-run   prints the configuration and the layers
 python -m training.modes --quick                             which modes of a mixture are found, and why
-python -m training evaluate models/fashion --data FOLDER     does a classifier see what was asked for?
+python -m training evaluate models/fashion --data FOLDER     how good is it?
+python -m training sweep --preset smoke --search generator_lr=1e-4..1e-3:log      tries options
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from rich.text import Text
 
 from generator.spec import GeneratorSpec, SpecError
 from generator.terminal import tell_error
+from training.best import begin_best
 from training.checkpoint import Checkpoint, CheckpointError
 from training.config import ConfigError, TrainConfig
 from training.data import DataError, Dataset, load_dataset, with_data_name
 from training.evaluation import __main__ as evaluation
+from training.evaluation.steps import Steps
 from training.loop import TrainingDiverged, train
 from training.networks import Discriminator, Generator, layer_shapes
 from training.presets import PRESETS
 from training.run_folder import RunFolder
+from training.sweep import __main__ as sweep
 from training.trainer import check_run
 
 PROGRAM = "python -m training"
@@ -50,6 +54,8 @@ class _Plan:
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["evaluate"]:
         return evaluation.main(arguments[1:])
+    if arguments[:1] == ["sweep"]:
+        return sweep.main(arguments[1:])
     try:
         plan = _plan(arguments)
         dataset = load_dataset(plan.config)
@@ -61,6 +67,8 @@ def main(arguments: list[str]) -> int:
             _print_plan(plan.config, spec, len(dataset.labels))
             return 0
         return _train(plan, dataset, spec)
+    except KeyboardInterrupt:  # before the run begins: it ends by itself
+        return INTERRUPTED
     except (ConfigError, DataError, SpecError, CheckpointError, TrainingDiverged, OSError) as error:
         return tell_error(error)
 
@@ -103,6 +111,7 @@ def _train(plan: _Plan, dataset: Dataset, spec: GeneratorSpec) -> int:
         f"{config.name}  {len(dataset.labels):,} images of {spec.num_classes} classes, "
         f"{spec.image_size} x {spec.image_size} x {spec.channels}  ->  {folder.path}"
     )
+    best = begin_best(config, dataset, folder.path, Steps(console))
     progress = Progress(
         TextColumn("{task.completed:,.0f} / {task.total:,.0f}"),
         BarColumn(bar_width=10),
@@ -119,7 +128,7 @@ def _train(plan: _Plan, dataset: Dataset, spec: GeneratorSpec) -> int:
         def report(images_shown: int, stats: dict[str, float]) -> None:
             progress.update(bar, completed=min(images_shown, total), losses=_losses(stats))
 
-        finished = train(config, dataset, folder, plan.resume_from, report)
+        finished = train(config, dataset, folder, plan.resume_from, report, best)
     if finished:
         console.print(f"done: python -m export {folder.path} models/{config.name}")
         return 0

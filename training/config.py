@@ -179,6 +179,8 @@ class TrainConfig:
     """A checkpoint and a sample sheet every so many thousand images."""
     stats_kimg: float = 5
     """A line in stats.jsonl every so many thousand images."""
+    best_kimg: float | None = None
+    """A small evaluation every so many thousand images keeps the best checkpoint, best.pt; None: none."""
     threads: int | None = None
     """CPU threads; None means all cores."""
     device: str = "auto"
@@ -191,6 +193,8 @@ class TrainConfig:
                 raise ConfigError(f"--{field.replace('_', '-')} {value}: allowed are {low:g} to {high:g}")
         if self.image_size is not None and not 4 <= self.image_size <= MAX_NETWORK_SIZE:
             raise ConfigError(f"--image-size {self.image_size}: allowed are 4 to {MAX_NETWORK_SIZE} pixels")
+        if self.best_kimg is not None and not 0.001 <= self.best_kimg <= 1e9:
+            raise ConfigError(f"--best-kimg {self.best_kimg:g}: allowed are 0.001 to 1e+09, or None")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads {self.threads}: at least 1")
         if reason := senseless(self):

@@ -17,9 +17,16 @@ from training.config import TrainConfig
 from training.networks import network_size
 from training.pictures import DataError, check_size, check_square, resize_all, with_channels
 from training.shapes import draw_shapes
-from training.sources import Found, read_folder, read_hugging_face, read_idx, read_npz
+from training.sources import (
+    Found,
+    read_folder,
+    read_hugging_face,
+    read_idx,
+    read_npz,
+    read_test_images,
+)
 
-__all__ = ["DataError", "Dataset", "load_dataset", "with_data_name"]
+__all__ = ["DataError", "Dataset", "load_dataset", "load_test_images", "with_data_name"]
 
 KINDS = (
     "a folder with one folder per class, an .npz, a folder of IDX files, hf:NAME for a Hugging Face data "
@@ -47,9 +54,18 @@ class Dataset:
 
 def load_dataset(config: TrainConfig) -> Dataset:
     """Reads and checks the data that the options name. Raises DataError."""
+    return _prepared(_find(config.data, config), config)
+
+
+def load_test_images(config: TrainConfig) -> Dataset | None:
+    """As `load_dataset`, the images that the source itself keeps for testing; None where it keeps none."""
+    found = read_test_images(config.data, config)
+    return _prepared(found, config, every_class=False) if found else None
+
+
+def _prepared(found: Found, config: TrainConfig, every_class: bool = True) -> Dataset:
     source = config.data
-    found = _find(source, config)
-    labels, names = _checked_labels(found, source)
+    labels, names = _checked_labels(found, source, every_class)
     images = _checked_images(found.images, source)
     if len(images) != len(labels):
         raise DataError(f"{source}: {len(images)} images but {len(labels)} labels")
@@ -81,8 +97,10 @@ def _find(source: str, config: TrainConfig) -> Found:
     return read_folder(path, config)
 
 
-def _checked_labels(found: Found, source: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Labels as indices int64 [N] into the class names; every class has an image."""
+def _checked_labels(
+    found: Found, source: str, every_class: bool
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Labels as indices int64 [N] into the class names; with `every_class` each of them has an image."""
     labels = found.labels
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or labels.size == 0:
         raise DataError(f"{source}: labels are {labels.dtype} {labels.shape}, not whole numbers [N]")
@@ -96,7 +114,7 @@ def _checked_labels(found: Found, source: str) -> tuple[npt.NDArray[np.int64], t
             f"names: 0 to {len(names) - 1} are allowed"
         )
     counts = np.bincount(labels, minlength=len(names))
-    if not counts.all():
+    if every_class and not counts.all():
         raise DataError(
             f"{source}: class {names[int(counts.argmin())]!r} is empty: it has no image; leave its name out"
         )

@@ -12,6 +12,7 @@ from types import FrameType
 
 import torch
 
+from training.best import BestCheckpoint
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import Dataset
@@ -32,8 +33,11 @@ def train(
     folder: RunFolder,
     resume_from: Checkpoint | None,
     report: Report,
+    best: BestCheckpoint | None = None,
 ) -> bool:
     """Trains to `total_kimg`; True when it got there, False when a signal stopped it (state saved).
+
+    `best` is shown a checkpoint every `best_kimg` and at the end.
 
     Raises ConfigError before anything is written, TrainingDiverged when a loss is not finite.
     """
@@ -75,6 +79,9 @@ def train(
             report(shown, window.stats)
             if _crossed(shown, trainer.images_a_step, config.checkpoint_kimg):
                 save()
+            if best and (_crossed(shown, config.batch, best.every_kimg) or shown >= total):
+                check_finite(trainer.finite)
+                best.consider(trainer.checkpoint())
         if saved_at < trainer.images_shown:
             save()
     return trainer.images_shown >= total

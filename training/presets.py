@@ -19,13 +19,14 @@ def _modern(safe: TrainConfig, gamma: float) -> TrainConfig:
 
 
 # Hinge, projection, spectral normalisation, two learning rates: the defaults.
-FASHION = TrainConfig(name="fashion", total_kimg=1600)
+FASHION = TrainConfig(name="fashion", total_kimg=1600, best_kimg=100)
 CIFAR = TrainConfig(
-    name="cifar", mirror=True, latent_dim=128, generator_width=64, discriminator_width=64, total_kimg=4000
-)
+    name="cifar", mirror=True, latent_dim=128, generator_width=64, discriminator_width=64, total_kimg=4000,
+    best_kimg=200,
+)  # fmt: skip
 # Sets of larger pictures are mostly small: fewer than 10,000 images need DiffAugment.
 RGB = TrainConfig(
-    channels=3, latent_dim=128, generator_width=32, discriminator_width=32, total_kimg=2000,
+    channels=3, latent_dim=128, generator_width=32, discriminator_width=32, total_kimg=2000, best_kimg=100,
     augment=("colour", "translation", "cutout"),
 )  # fmt: skip
 
@@ -36,7 +37,7 @@ PRESETS: dict[str, TrainConfig] = {
         generator_lr=1e-3, discriminator_lr=1e-3, total_kimg=30, checkpoint_kimg=10, stats_kimg=1,
         ema_halflife_kimg=2,
     ),
-    "digits-28": TrainConfig(name="digits", total_kimg=1000),
+    "digits-28": TrainConfig(name="digits", total_kimg=1000, best_kimg=100),
     "fashion-28": FASHION,
     "fashion-28-modern": _modern(FASHION, gamma=0.05),
     "cifar-32": CIFAR,

@@ -19,6 +19,8 @@ from training.pictures import DataError, Pixels, read_picture, stack, to_pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 IDX_IMAGES, IDX_LABELS = 0x00000803, 0x00000801  # LeCun's magic numbers: uint8 in 3 dimensions, in 1
+IDX_TEST = "t10k"  # what the files of a test set begin with
+NPZ_TEST = "test_"  # what the arrays of a test set begin with
 
 
 class Found(NamedTuple):
@@ -68,27 +70,35 @@ def _in_counting_order(folder: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def read_npz(path: Path) -> Found:
-    """The arrays images, labels and (if there) class_names. Raises DataError."""
+def read_npz(path: Path, prefix: str = "") -> Found:
+    """The arrays images, labels and (if there) class_names; with `prefix`, of another set of images.
+
+    Raises DataError.
+    """
+    images, labels = f"{prefix}images", f"{prefix}labels"
     try:
         with np.load(path, allow_pickle=False) as stored:
             kept = stored.files
-            arrays = {key: stored[key] for key in ("images", "labels", "class_names") if key in kept}
+            arrays = {key: stored[key] for key in (images, labels, "class_names") if key in kept}
     except (OSError, ValueError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read as .npz: {error}") from error
-    if missing := sorted({"images", "labels"} - arrays.keys()):
+    if missing := sorted({images, labels} - arrays.keys()):
         raise DataError(f"{path} has no array {missing[0]!r}, only {', '.join(kept)}")
     names = [str(name) for name in arrays["class_names"]] if "class_names" in arrays else None
-    return Found(arrays["images"], arrays["labels"], names)
+    return Found(arrays[images], arrays[labels], names)
 
 
-def read_idx(path: Path) -> Found:
-    """MNIST's format, gzipped or not; files of a test set (t10k-...) are left alone. Raises DataError."""
+def read_idx(path: Path, test: bool = False) -> Found:
+    """MNIST's format, gzipped or not, without the files of a test set (t10k-...), or only those.
+
+    Raises DataError.
+    """
     arrays = []
     for kind, magic in (("idx3-ubyte", IDX_IMAGES), ("idx1-ubyte", IDX_LABELS)):
-        files = [file for file in path.iterdir() if kind in file.name and "t10k" not in file.name]
+        files = [file for file in path.iterdir() if kind in file.name and (IDX_TEST in file.name) == test]
         if len(files) != 1:
-            example = f"train-{'images' if magic == IDX_IMAGES else 'labels'}-{kind}.gz"
+            part = IDX_TEST if test else "train"
+            example = f"{part}-{'images' if magic == IDX_IMAGES else 'labels'}-{kind}.gz"
             raise DataError(f"{path} has {len(files)} files *{kind}*: one is needed, such as {example}")
         arrays.append(_read_idx_file(files[0], magic))
     return Found(arrays[0], arrays[1], None)
@@ -109,14 +119,14 @@ def _read_idx_file(file: Path, magic: int) -> Pixels:
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
-def read_hugging_face(name: str, config: TrainConfig) -> Found:
-    """The train split of a data set with one Image and one ClassLabel column. Raises DataError."""
+def read_hugging_face(name: str, config: TrainConfig, split: str = "train") -> Found:
+    """A split of a data set with one Image and one ClassLabel column. Raises DataError."""
     try:
         import datasets  # noqa: PLC0415, an extra
     except ImportError as error:
         raise DataError(f"hf:{name} needs the package datasets: pip install -e '.[huggingface]'") from error
     try:
-        rows: Any = datasets.load_dataset(name, split="train")
+        rows: Any = datasets.load_dataset(name, split=split)
     except Exception as error:
         raise DataError(f"hf:{name} cannot be loaded: {type(error).__name__}: {error}") from error
     columns = rows.features
@@ -131,3 +141,26 @@ def read_hugging_face(name: str, config: TrainConfig) -> Found:
         for number, image in enumerate(rows[images[0]])
     )
     return Found(stack(pictures), np.array(rows[labels[0]]), columns[labels[0]].names)
+
+
+def read_test_images(source: str, config: TrainConfig) -> Found | None:
+    """The images that a source itself keeps for testing; None where it keeps none. Raises DataError."""
+    if source.startswith("hf:"):
+        return _hugging_face_test(source.removeprefix("hf:"), config)
+    path = Path(source).expanduser()
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as stored:
+            kept = NPZ_TEST + "images" in stored.files
+        return read_npz(path, NPZ_TEST) if kept else None
+    if path.is_dir() and any(IDX_TEST in file.name for file in path.iterdir()):
+        return read_idx(path, test=True)
+    return None
+
+
+def _hugging_face_test(name: str, config: TrainConfig) -> Found | None:
+    try:
+        return read_hugging_face(name, config, "test")
+    except DataError as error:
+        if "Unknown split" in str(error):  # datasets' own words, a ValueError as many others are
+            return None
+        raise

@@ -1,87 +1,128 @@
-"""python -m training evaluate: how good is a generator?"""
+"""python -m training evaluate: how good are generators?"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from rich.text import Text
 
-from generator import Generator
 from generator.artifact import ArtifactError
 from generator.engines import EngineError
 from generator.terminal import tell_error
-from training.config import ConfigError, TrainConfig
-from training.data import DataError, load_dataset
-from training.evaluation.gan_test import GanTest, gan_test
-from training.evaluation.judge import train_judge
+from training.checkpoint import CheckpointError
+from training.config import ConfigError
+from training.data import DataError
+from training.evaluation.classifier import FULL, QUICK
+from training.evaluation.generated import ArtifactSource, CheckpointSource, engine_names
+from training.evaluation.measure import MeasureOptions, Yardstick
+from training.evaluation.neighbour_picture import draw_neighbours, save_neighbours
+from training.evaluation.quality import Quality
+from training.evaluation.results import record, write_results
+from training.evaluation.steps import Steps
+from training.evaluation.subjects import Sources, find_real_images, open_sources
+from training.evaluation.tables import quality_tables
+
+INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+QUICK_SAMPLES, FEWEST_SAMPLES = 1000, 20
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m training evaluate",
-        description="GAN-test: trains a classifier on the real images, then asks it what it sees in "
-        "generated ones.",
-    )
-    parser.add_argument("artifact", type=Path, help="a generator's folder, such as models/fashion")
-    parser.add_argument("--data", required=True, help="the real images, as for training")
-    parser.add_argument("--samples", type=int, default=10_000, help="(default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=4, help="of the judge (default: %(default)s)")
-    parser.add_argument("--record", action="store_true", help="write the result into the manifest")
-    options = parser.parse_args(arguments)
-    if options.epochs < 1:
-        parser.error(f"--epochs {options.epochs}: at least 1")
+    options = _parser().parse_args(arguments)
     console = Console(stderr=True, highlight=False)
     try:
-        generator = Generator.open(options.artifact)
-        spec, training = generator.spec, generator.artifact.manifest.provenance.training
-        size = None if training.get("image_size") is None else spec.image_size
-        dataset = load_dataset(
-            TrainConfig(
-                data=options.data, image_size=size, channels=spec.channels, fit=training.get("fit", "pad")
-            )
-        )
-        if dataset.class_names != spec.class_names or dataset.images.shape[1] != spec.image_size:
-            raise DataError(f"{options.data} has other classes or sizes than {options.artifact}")
-        if options.samples < spec.num_classes:
-            raise ConfigError(
-                f"--samples {options.samples}: at least one for each of {spec.num_classes} classes"
-            )
-    except (ArtifactError, ConfigError, DataError, EngineError, OSError) as error:
+        measuring = _measuring(options)
+        sources = open_sources(options.generators, options.engine)
+        _check_recordable(options, sources)
+        real = find_real_images(sources, options.data, options.test_data)
+        yardstick = Yardstick(real, measuring, Steps(console))
+        real_quality = yardstick.of_real()
+        measured: dict[str, Quality] = {}
+        for name, source in sources.items():
+            measured[name], images = yardstick.of_generator(source)
+            title = f"{name}: does it copy?"
+            picture = draw_neighbours(images, yardstick.reference.labels, yardstick.copy_check, title)
+            save_neighbours(picture, options.out / f"neighbours-{name.replace('/', '-')}.png")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (
+        ArtifactError, CheckpointError, ConfigError, DataError, EngineError, OSError,
+    ) as error:  # fmt: skip
         return tell_error(error)
-    thousandths = iter(track(range(1000), "training the judge", console=console))
-    done = 0
-
-    def report(share: float) -> None:
-        nonlocal done
-        while done < share * 1000:
-            next(thousandths, None)
-            done += 1
-
-    judge = train_judge(dataset, options.epochs, report=report)
-    next(thousandths, None)
-    result = gan_test(generator, judge, options.samples)
-    _print(result)
-    if options.record:
-        generator.artifact.record_metrics({"gan_test": asdict(result)})
-        console.print(f"recorded in {options.artifact}/manifest.json")
+    Console(highlight=False).print(quality_tables(yardstick, real_quality, measured))
+    results = write_results(options.out, yardstick, real_quality, measured, sources)
+    console.print(f"-> {options.out}/evaluation.json, neighbours-*.png")
+    for name, source in sources.items():
+        if options.record and isinstance(source, ArtifactSource):
+            record(source, results, name)
+            console.print(f"recorded in {source.artifact.opened_by}/manifest.json")
     return 0
 
 
-def _print(result: GanTest) -> None:
-    table = Table("class", title=f"GAN-test, {result.samples:,} samples", title_justify="left", box=None)
-    table.add_column("judge agrees", justify="right")
-    for name, share in result.per_class.items():
-        table.add_row(Text(name), f"{share:.1%}")
-    table.add_section()
-    table.add_row("[bold]all[/]", f"[bold]{result.agreement:.1%}[/]")
-    table.add_row(f"[dim]judge on {result.judge_held_out:,} real[/]", f"[dim]{result.judge_accuracy:.1%}[/]")
-    Console(highlight=False).print(table)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m training evaluate",
+        description="Measures generators by the same real images, side by side: GAN-test and GAN-train, "
+        "distances in features, precision, recall, diversity, copying. docs/evaluation.md says what is what.",
+    )
+    parser.add_argument(
+        "generators", nargs="+", type=Path, metavar="GENERATOR",
+        help="an artifact (models/fashion), a run folder (runs/fashion-28) or a checkpoint file",
+    )  # fmt: skip
+    parser.add_argument("--data", help="the real images, as for training (default: those a checkpoint names)")
+    parser.add_argument(
+        "--test-data",
+        help="real images to test on (default: the data's own test set, or else a fifth of the data)",
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="images on each side (default: 10000)")
+    parser.add_argument(
+        "--engine", action="append", metavar="ENGINE",
+        help=f"what artifacts run on, repeated to compare: {', '.join(engine_names())} (default: auto)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--without-gan-train", action="store_true", help="leave it out: it takes half the time"
+    )
+    parser.add_argument(
+        "--inception", type=Path, metavar="FILE", help="inception-2015-12-05.pt, for FID and IS"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="1,000 samples and shorter training of the classifiers"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="write the results into the artifacts' manifests"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/evaluation"),
+        help="folder of evaluation.json and pictures, written over (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--judges", type=Path, default=Path("runs/judges"), metavar="FOLDER",
+        help="where judges are kept for the next time (default: %(default)s)",
+    )  # fmt: skip
+    return parser
+
+
+def _measuring(options: argparse.Namespace) -> MeasureOptions:
+    samples = options.samples or (QUICK_SAMPLES if options.quick else 10_000)
+    if samples < FEWEST_SAMPLES:
+        raise ConfigError(f"--samples {samples}: at least {FEWEST_SAMPLES}")
+    return MeasureOptions(
+        samples=samples,
+        protocol=QUICK if options.quick else FULL,
+        gan_train=not options.without_gan_train,
+        inception=options.inception,
+        kept_in=options.judges,
+    )
+
+
+def _check_recordable(options: argparse.Namespace, sources: Sources) -> None:
+    for name, source in sources.items():
+        if options.record and isinstance(source, CheckpointSource):
+            raise ConfigError(f"--record: {name} is a checkpoint, which has no manifest; export it first")
+    partial = options.quick or options.without_gan_train or len(options.engine or []) > 1
+    if options.record and partial:
+        raise ConfigError("--record takes whole measurements on one engine: leave out --quick and the like")
 
 
 if __name__ == "__main__":

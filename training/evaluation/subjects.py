@@ -1,0 +1,76 @@
+"""What is measured: the generators of one call, and the real images that they were made for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from training.config import ConfigError, TrainConfig
+from training.data import DataError, Dataset, load_dataset, load_test_images
+from training.evaluation.generated import AUTO, ArtifactSource, CheckpointSource, open_source
+from training.evaluation.real import RealImages, split_real
+
+SHAPES = "shapes"  # data that is drawn on the fly, so an artifact's record of it is enough to find it
+
+AnySource = ArtifactSource | CheckpointSource
+Sources = dict[str, AnySource]  # by the names that tables call them
+
+
+def open_sources(paths: Sequence[Path], engines: Sequence[str] | None) -> Sources:
+    """Every generator on every engine, None the best one. Raises ConfigError for what is given twice."""
+    opened: Sources = {}
+    chosen = engines or [AUTO]
+    for path in paths:
+        for engine in chosen:
+            source = open_source(path, engine)
+            name = source.name if len(chosen) == 1 else f"{source.name}/{engine}"
+            if name in opened:
+                name = str(path) if len(chosen) == 1 else f"{path}/{engine}"
+            if name in opened:
+                raise ConfigError(f"{path} is given twice")
+            source.name = name
+            opened[name] = source
+    return opened
+
+
+def find_real_images(sources: Sources, data: str | None, test_data: str | None) -> RealImages:
+    """The data as the training of every one of the generators saw it.
+
+    `data` None: what a checkpoint was trained on; `test_data` None: the data's own test set, if it has one.
+    Raises DataError, ConfigError.
+    """
+    first = next(iter(sources.values()))
+    if data is None and (isinstance(first, CheckpointSource) or first.training.data == SHAPES):
+        data = first.training.data
+    if not data:
+        raise ConfigError(f"--data is needed: {first.name} does not say where its real images are")
+    config = _data_config(data, first)
+    for name, source in sources.items():
+        if _data_config(data, source) != config:
+            raise ConfigError(
+                f"{name} and {first.name} were made for images of other sizes: measure them apart"
+            )
+    dataset = load_dataset(config)
+    test = load_dataset(replace(config, data=test_data)) if test_data else load_test_images(config)
+    for name, source in sources.items():
+        _check_fits(dataset, source, name, data)
+    return split_real(dataset, test)
+
+
+def _data_config(data: str, source: AnySource) -> TrainConfig:
+    """How a generator's training read its data."""
+    size = None if source.training.image_size is None else source.spec.image_size
+    return TrainConfig(data=data, image_size=size, channels=source.spec.channels, fit=source.training.fit)
+
+
+def _check_fits(dataset: Dataset, source: AnySource, name: str, data: str) -> None:
+    spec = source.spec
+    if dataset.class_names != spec.class_names:
+        raise DataError(
+            f"{data} has the classes {', '.join(dataset.class_names)}, {name} {', '.join(spec.class_names)}"
+        )
+    if dataset.images.shape[1] != spec.image_size:
+        raise DataError(
+            f"{data} has images of {dataset.images.shape[1]} pixels, {name} makes {spec.image_size}"
+        )
