@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     precision: Precision | None = None
     """fp16 or fp32: of TensorRT's engines; None means fp16 where there is such an engine, else fp32."""
     fixed_batch: int | None = Field(default=None, ge=1)
-    """TensorRT fills every batch up to this size, so that no image depends on its batch; None: to the next."""
+    """TensorRT fills every batch up to this size, so no image depends on its batch; None: to the next."""
     max_batch: int | None = Field(default=None, ge=2, le=1024)
     """Images of one engine call at most; None means what the engine does best: 16 on a CPU."""
     short_call_ms: float = Field(default=15, ge=0)

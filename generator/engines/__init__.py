@@ -101,9 +101,9 @@ def check_engine(name: EngineName | None) -> None:
 
         find_hardware()
     elif name == "onnxruntime-gpu":
-        from generator.engines.onnxruntime_gpu import find_providers
+        from generator.engines.onnxruntime_gpu import find_device
 
-        find_providers()
+        find_device()
 
 
 def open_engine(artifact: Artifact, threads: int | None = None) -> Engine:
@@ -117,13 +117,13 @@ def open_engine(artifact: Artifact, threads: int | None = None) -> Engine:
 def _opener(name: EngineName) -> Callable[[Artifact, Wanted], Engine]:
     """What opens an engine; its packages are imported by then, not before."""
     if name == "tensorrt":
-        from generator.engines.tensorrt import open_tensorrt
+        from generator.engines.tensorrt import TensorrtEngine
 
-        return open_tensorrt
+        return lambda artifact, wanted: TensorrtEngine(artifact, wanted=wanted)
     if name == "onnxruntime-gpu":
         from generator.engines.onnxruntime_gpu import OnnxruntimeGpuEngine
 
-        return lambda artifact, wanted: OnnxruntimeGpuEngine(artifact, wanted.threads)
+        return lambda artifact, wanted: OnnxruntimeGpuEngine(artifact, wanted=wanted)
     from generator.engines.onnxruntime import OnnxruntimeEngine
 
     return lambda artifact, wanted: OnnxruntimeEngine(artifact, wanted.threads)

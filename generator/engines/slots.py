@@ -7,6 +7,7 @@ The three steps in the middle are captured as one CUDA graph and replayed for ea
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,9 @@ class Slot:
         """Allocates, runs once, and captures. Raises OutOfMemory, EngineError."""
         self._cuda, self.bucket, self._last_error = cuda, profile.bucket, profile.last_error
         self._undo: list[tuple[str, Any]] = []
+        # Whoever drops a slot gives its memory back; not at exit, when a lost GPU might hang.
+        self._finalizer = weakref.finalize(self, _undo, cuda, self._undo)
+        self._finalizer.atexit = False
         self._graph: Any = None
         self.is_idle = True  # nothing was launched since the last `collect`
         try:
@@ -128,6 +132,11 @@ class Slot:
     def close(self) -> None:
         """Gives everything back; nothing may be on its way."""
         self._context = None
-        while self._undo:
-            name, what = self._undo.pop()
-            getattr(self._cuda.cudart, name)(what)  # an error of a lost device changes nothing any more
+        self._finalizer()
+
+
+def _undo(cuda: Cuda, undo: list[tuple[str, Any]]) -> None:
+    """The last thing that was made goes first."""
+    while undo:
+        name, what = undo.pop()
+        getattr(cuda.cudart, name)(what)  # an error of a lost device changes nothing any more

@@ -99,7 +99,7 @@ class TensorrtEngine:
         captured = all(slot.has_graph for slots in self._free.values() for slot in slots)
         graphs = "CUDA graphs" if captured else "no CUDA graphs"
         self.choice = "; ".join(
-            [f"TensorRT on {gpu.name}, the fastest, in {key.precision} with {graphs}", *self.notes]
+            [f"TensorRT on {gpu.name}, the first choice, in {key.precision} with {graphs}", *self.notes]
         )
 
     def _open(

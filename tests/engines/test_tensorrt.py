@@ -366,6 +366,15 @@ def test_what_is_not_wanted_is_not_taken(artifact: Artifact, cache: Path) -> Non
         opened(artifact, cache, fixed_batch=64)
 
 
+def test_an_engine_that_is_dropped_gives_its_memory_back(artifact: Artifact, shared_cache: Path) -> None:
+    engine, runtime, _ = opened(artifact, shared_cache)
+    assert runtime.memory
+    engine.generate(*batch(9))
+    del engine
+    assert runtime.memory == {}
+    assert runtime.violations == []
+
+
 def test_the_cache_keeps_an_engine_when_another_takes_its_place_and_leaves_nothing_beside_it(
     artifact: Artifact, cache: Path
 ) -> None:
