@@ -57,12 +57,15 @@ def _export(arguments: list[str]) -> int:
     parser.add_argument("artifact", type=Path, help="the folder to write, such as models/fashion")
     parser.add_argument("--name", help="the generator's name (default: the artifact folder's)")
     parser.add_argument("--replace", action="store_true", help="replace an artifact that is there")
+    _add_fp16_error(parser)
     options = parser.parse_args(arguments)
     name = options.name or options.artifact.name
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
         parser.error(f"name {name!r}: use lower-case letters, digits, - and _, for it goes into links")
     checkpoint = Checkpoint.load(options.checkpoint)
-    artifact = export_checkpoint(checkpoint, options.artifact, name, options.replace, tell=_print)
+    artifact = export_checkpoint(
+        checkpoint, options.artifact, name, options.replace, tell=_print, fp16_error=options.fp16_error
+    )
     _tell(artifact, options.artifact)
     return 0
 
@@ -76,14 +79,25 @@ def _complete(arguments: list[str]) -> int:
         "changes, and the graph in float16, with which it does not.",
     )
     parser.add_argument("artifact", type=Path, help="the artifact's folder, such as models/fashion")
-    path = parser.parse_args(arguments).artifact
+    _add_fp16_error(parser)
+    options = parser.parse_args(arguments)
+    path = options.artifact
     before = Artifact.open(path)
-    after = complete_artifact(path, tell=_print)
+    after = complete_artifact(path, tell=_print, fp16_error=options.fp16_error)
     if after.manifest.files == before.manifest.files:
         console.print(f"[bold]{after.manifest.id}[/] lacks nothing")
     else:
         _tell(after, path)
     return 0
+
+
+def _add_fp16_error(parser: argparse.ArgumentParser) -> None:
+    from export.parity import MAX_ABS_ERROR_FP16
+
+    parser.add_argument(
+        "--fp16-error", type=float, default=MAX_ABS_ERROR_FP16, metavar="E",
+        help="how far values in [-1, 1] may be off in float16, for it to be kept (default: %(default)s)",
+    )  # fmt: skip
 
 
 def _engine(arguments: list[str]) -> int:

@@ -49,11 +49,12 @@ def export_checkpoint(
     name: str | None = None,
     replace: bool = False,
     tell: Tell = _say_nothing,
+    fp16_error: float = MAX_ABS_ERROR_FP16,
 ) -> Artifact:
     """Writes the artifact of a checkpoint's averaged generator.
 
-    A generator that float16 is too coarse for gets no graph in float16, and `tell` is told why. Raises
-    ArtifactError where it cannot be put, ParityError where another graph is not the network; in either case
+    A generator that float16 is too coarse for, off by more than `fp16_error`, gets no graph in float16, and
+    `tell` is told why. Raises ArtifactError where it cannot be put, ParityError where another graph is not the network; in either case
     nothing is left behind.
     """
     check_free(path, replace)
@@ -63,7 +64,7 @@ def export_checkpoint(
     reference = network_reference(generator, spec)
     parity = measure_parity(reference, spec, graph, with_values(graph))
     for_cpu, cpu_parity = _cpu_form(graph, spec, reference)
-    halves, half_parities = _fp16_form(graph, spec, reference, tell)
+    halves, half_parities = _fp16_form(graph, spec, reference, tell, fp16_error)
     provenance = Provenance(
         data_name=config.data_name,
         data_licence=config.data_licence,
@@ -85,7 +86,9 @@ def export_checkpoint(
     )
 
 
-def complete_artifact(path: Path, tell: Tell = _say_nothing) -> Artifact:
+def complete_artifact(
+    path: Path, tell: Tell = _say_nothing, fp16_error: float = MAX_ABS_ERROR_FP16
+) -> Artifact:
     """Adds what an artifact of an earlier version lacks, from its generator.onnx alone.
 
     That is the graph for CPUs, with which the digest, and so the links to images, are those of a new version;
@@ -99,7 +102,7 @@ def complete_artifact(path: Path, tell: Tell = _say_nothing) -> Artifact:
         artifact = _add_cpu_form(path, artifact)
     if artifact.graph_of("fp16") is None:
         graph = artifact.onnx_file.read_bytes()
-        halves, parity = _fp16_form(graph, artifact.spec, graph_reference(graph), tell)
+        halves, parity = _fp16_form(graph, artifact.spec, graph_reference(graph), tell, fp16_error)
         for name, content in halves.items():
             artifact.add_derived(name, content, parity)
     return Artifact.open(path)
@@ -135,12 +138,12 @@ def _cpu_form(graph: bytes, spec: GeneratorSpec, reference: Reference) -> tuple[
 
 
 def _fp16_form(
-    graph: bytes, spec: GeneratorSpec, reference: Reference, tell: Tell
+    graph: bytes, spec: GeneratorSpec, reference: Reference, tell: Tell, allowed: float
 ) -> tuple[dict[str, bytes], dict[str, Parity]]:
     """The graph in float16 and how far it is from a reference; neither where float16 is not enough."""
     try:
         half = fp16_graph(graph)
-        parity = measure_parity(reference, spec, half, with_values(half), MAX_ABS_ERROR_FP16)
+        parity = measure_parity(reference, spec, half, with_values(half), allowed)
     except (GraphError, ParityError) as error:
         tell(f"it has no {FP16_ONNX}, and GPUs compute it in float32: {error}")
         return {}, {}

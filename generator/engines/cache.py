@@ -91,7 +91,7 @@ class EngineRecord:
 
 
 @dataclass(frozen=True)
-class CachedEngine:
+class CacheEntry:
     """An engine in the cache, whose plan has not been looked at yet."""
 
     path: Path
@@ -120,7 +120,7 @@ class CachedEngine:
         return plan
 
 
-def find_engines(root: Path, digest: str) -> tuple[list[CachedEngine], list[str]]:
+def find_engines(root: Path, digest: str) -> tuple[list[CacheEntry], list[str]]:
     """The engines of an artifact, and what is wrong with those whose manifest cannot be read."""
     found, wrong = [], []
     folder = root / digest[:SHORT_DIGEST]
@@ -133,7 +133,7 @@ def find_engines(root: Path, digest: str) -> tuple[list[CachedEngine], list[str]
             wrong.append(f"{path / MANIFEST}: {error}")
             continue
         if record.key.digest == digest:
-            found.append(CachedEngine(path, record))
+            found.append(CacheEntry(path, record))
     return found, wrong
 
 
@@ -145,7 +145,7 @@ def store_engine(
     parity: PixelParity | None,
     options: Mapping[str, Any],
     created: str,
-) -> CachedEngine:
+) -> CacheEntry:
     """Puts an engine into the cache, in the place of one with the same key. Raises CacheError."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     record = EngineRecord(key, hashes, parity, options, created)
@@ -170,7 +170,7 @@ def store_engine(
         raise CacheError(f"{place} cannot be written: {error.strerror}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return CachedEngine(place, record)
+    return CacheEntry(place, record)
 
 
 def read_timing_cache(root: Path, key: EngineKey) -> bytes:

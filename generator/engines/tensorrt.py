@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from generator.artifact import SHORT_DIGEST, Artifact
 from generator.engines import DeviceLost, EngineError, Wanted
-from generator.engines.cache import ANY_GPU, PLAN, CachedEngine, EngineKey, find_engines
+from generator.engines.cache import ANY_GPU, PLAN, CacheEntry, EngineKey, find_engines
 from generator.engines.cuda import Cuda, Gpu, OutOfMemory, find_cuda
 from generator.engines.parity import PixelParity, measure_pixel_parity
 from generator.engines.slots import Profile, Slot
@@ -102,9 +102,7 @@ class TensorrtEngine:
             [f"TensorRT on {gpu.name}, the first choice, in {key.precision} with {graphs}", *self.notes]
         )
 
-    def _open(
-        self, artifact: Artifact, wanted: Wanted, gpu: Gpu, runtimes: Mapping[str, Any]
-    ) -> CachedEngine:
+    def _open(self, artifact: Artifact, wanted: Wanted, gpu: Gpu, runtimes: Mapping[str, Any]) -> CacheEntry:
         """Takes the first engine that fits and can be opened. Raises EngineError with what each one lacks."""
         engines, reasons = find_engines(wanted.cache, artifact.manifest.digest)
         order = list(runtimes)
@@ -131,7 +129,7 @@ class TensorrtEngine:
             "builds one"
         )
 
-    def _load(self, cached: CachedEngine, trt: Any) -> None:
+    def _load(self, cached: CacheEntry, trt: Any) -> None:
         """Deserializes an engine and makes its slots. Raises EngineError."""
         logger = collecting_logger(trt)
         plan = cached.read_plan()  # verified: whatever is in it runs

@@ -20,7 +20,7 @@ from generator.engines.cache import (
     LAYERS,
     MANIFEST,
     PLAN,
-    CachedEngine,
+    CacheEntry,
     EngineKey,
     find_engines,
     store_engine,
@@ -43,7 +43,7 @@ def key_for(artifact: Artifact, **changes: Any) -> EngineKey:
 
 def cached(
     cache: Path, artifact: Artifact, parity: PixelParity | None = PARITY, **changes: Any
-) -> CachedEngine:
+) -> CacheEntry:
     key = key_for(artifact, **changes)
     files = {PLAN: plan(key.buckets), LAYERS: b"[]"}
     return store_engine(cache, key, files, parity=parity, options={}, created="")

@@ -1,4 +1,4 @@
-"""Every name of TensorRT's that the code uses is in the bindings of versions 10 and 11, and in tensorrt-rtx's.
+"""Every name of TensorRT's that the code uses is in the bindings of 10 and 11, and in tensorrt-rtx's.
 
 tensorrt_names.json has the names of 10 and 11, read from their bindings by `python -m
 tests.engines.tensorrt_names`; tensorrt-rtx and cuda-bindings are installed, and asked themselves.
