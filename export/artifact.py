@@ -54,8 +54,8 @@ def export_checkpoint(
     """Writes the artifact of a checkpoint's averaged generator.
 
     A generator that float16 is too coarse for, off by more than `fp16_error`, gets no graph in float16, and
-    `tell` is told why. Raises ArtifactError where it cannot be put, ParityError where another graph is not the network; in either case
-    nothing is left behind.
+    `tell` is told why. Raises ArtifactError where it cannot be put, ParityError where another graph is not
+    the network; in either case nothing is left behind.
     """
     check_free(path, replace)
     spec, config = checkpoint.spec, checkpoint.config

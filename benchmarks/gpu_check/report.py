@@ -53,9 +53,9 @@ def _overview(result: Json) -> Table:
     )  # fmt: skip
     note = (
         f"Pixels are compared with those of the first row, over {settings['seeds']:,} seeds; steps are of "
-        f"255, and at most {ALLOWED} is allowed. Times are of whole calls, from latents to pixels, both in this "
-        f"machine's memory: median and range of {settings['repeats']} repeats of {settings['seconds']:g} s, in "
-        "turns."
+        f"255, and at most {ALLOWED} is allowed. Times are of whole calls, from latents to pixels, both in "
+        f"this machine's memory: median and range of {settings['repeats']} repeats of "
+        f"{settings['seconds']:g} s, in turns."
     )
     return Table("Every way, at its best", columns, rows, note=note)
 
