@@ -17,6 +17,7 @@ from generator.engines.tensorrt_log import collecting_logger
 
 BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 RTX = "tensorrt_rtx"
+LOG_LINES = 100_000  # a build tells each layer, of each profile, and how it came to be
 
 
 class BuildError(ValueError):
@@ -57,11 +58,11 @@ def build_engine(
 
     `target` is one of `targets_of`; None is the GPU at hand. Raises BuildError.
     """
-    logger = collecting_logger(trt)
+    logger = collecting_logger(trt, LOG_LINES)
     try:
         builder = trt.Builder(logger)
     except TypeError as error:  # what pybind11 makes of a null pointer
-        raise BuildError(f"TensorRT cannot start: {logger.last_error()}") from error
+        raise BuildError(f"TensorRT cannot start: {logger.take_error()}") from error
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(trt, network, logger, graph)
     config = builder.create_builder_config()
@@ -73,7 +74,7 @@ def build_engine(
         config.set_timing_cache(config.create_timing_cache(timing_cache), False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise BuildError(f"TensorRT cannot build{f' for {target}' if target else ''}: {logger.last_error()}")
+        raise BuildError(f"TensorRT cannot build{f' for {target}' if target else ''}: {logger.take_error()}")
     content = bytes(plan)
     layers = logged_layers(logger.lines) or (inspected_layers(trt, content) if target is None else [])
     timings = bytes(config.get_timing_cache().serialize()) if keeps_timings else b""
@@ -91,7 +92,7 @@ def _parse(trt: Any, network: Any, logger: Any, graph: bytes) -> None:
             else error.desc()
             for error in errors
         )
-        raise BuildError(f"TensorRT cannot read the graph: {told or logger.last_error()}")
+        raise BuildError(f"TensorRT cannot read the graph: {told or logger.take_error()}")
 
 
 def _configure(trt: Any, config: Any, options: BuildOptions, target: str | None) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from export.engine import BUCKETS, RTX, BuildError, BuildOptions, Built, build_engine, targets_of
+from export.engine import BUCKETS, BuildError, BuildOptions, Built, build_engine, targets_of
 from generator.artifact import Artifact
 from generator.engines import CACHE, Precision, Wanted
 from generator.engines.cache import (
@@ -133,7 +133,7 @@ def _places(targets: list[str], hardware: Hardware | None) -> Iterator[tuple[str
         gpu = hardware.cuda.gpu()
         yield runtime, trt, None, gpu.name, gpu.compute_capability
         return
-    found = {name: trt for name, trt in find_runtimes().items() if trt.__name__ == RTX}
+    found = find_runtimes(["tensorrt-rtx"])
     if not found:
         raise BuildError("--target needs the package tensorrt-rtx: pip install -e '.[rtx]'")
     ((runtime, trt),) = found.items()

@@ -142,9 +142,8 @@ class Models:
     def load(self, artifact: Artifact) -> ServedModel:
         """A model, warm but not served yet. Raises EngineError."""
         chosen = choose_engine(artifact, self.settings.wanted)
-        for name, reason in chosen.not_taken:
-            logger.info("%s is not served by %s: %s", artifact.manifest.id, name, reason)
-        logger.info("%s is served by %s", artifact.manifest.id, chosen.engine.choice)
+        others = "".join(f"; not {name}: {reason}" for name, reason in chosen.not_taken)
+        logger.info("%s is served by %s%s", artifact.manifest.id, chosen.engine.choice, others)
         return ServedModel(artifact, chosen, self.settings, self.metrics, self.tell_lost)
 
     def tell_lost(self, error: DeviceLost) -> Exception:

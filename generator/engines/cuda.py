@@ -117,6 +117,7 @@ class Cuda:
             work()
         except BaseException:
             self.cudart.cudaStreamEndCapture(stream)
+            self.cudart.cudaGetLastError()  # that of the capture: else the next call would tell it
             raise
         graph = self.call("cudaStreamEndCapture", stream)
         try:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from generator.engines import EngineError
-from generator.engines.cuda import Cuda, NotCapturable, OutOfMemory
+from generator.engines import DeviceLost, EngineError
+from generator.engines.cuda import Cuda, OutOfMemory
 from generator.pixels import Pixels
 from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
 
@@ -30,7 +30,7 @@ class Profile:
     engine: Any  # tensorrt.ICudaEngine
     number: int
     bucket: int  # images
-    last_error: Callable[[], str]  # what TensorRT has logged
+    take_error: Callable[[], str]  # what TensorRT has logged last, once
 
 
 class Slot:
@@ -38,7 +38,7 @@ class Slot:
 
     def __init__(self, cuda: Cuda, profile: Profile, spec: GeneratorSpec, use_graph: bool = True) -> None:
         """Allocates, runs once, and captures. Raises OutOfMemory, EngineError."""
-        self._cuda, self.bucket, self._last_error = cuda, profile.bucket, profile.last_error
+        self._cuda, self.bucket, self._take_error = cuda, profile.bucket, profile.take_error
         self._undo: list[tuple[str, Any]] = []
         # Whoever drops a slot gives its memory back; not at exit, when a lost GPU might hang.
         self._finalizer = weakref.finalize(self, _undo, cuda, self._undo)
@@ -63,8 +63,10 @@ class Slot:
         try:
             self._graph = self._cuda.capture(self._send, self._stream)
             self._undo.append(("cudaGraphExecDestroy", self._graph))
-        except NotCapturable:
-            self._cuda.wait(self._stream)  # sent step by step, then
+        except DeviceLost:
+            raise
+        except EngineError:
+            self._cuda.wait(self._stream)  # it is sent step by step, then, which was tried before
 
     def _allocate(self, profile: Profile, spec: GeneratorSpec) -> None:
         bucket, size = self.bucket, spec.image_size
@@ -72,7 +74,7 @@ class Slot:
         self._undo.append(("cudaStreamDestroy", self._stream))
         self._context = profile.engine.create_execution_context()
         if self._context is None:
-            raise OutOfMemory(f"no memory for a context of {bucket} images: {self._last_error()}")
+            raise OutOfMemory(f"no memory for a context of {bucket} images: {self._take_error()}")
         self._agrees(
             self._context.set_optimization_profile_async(profile.number, int(self._stream)), "its profile"
         )
@@ -93,7 +95,7 @@ class Slot:
 
     def _agrees(self, done: bool, what: str) -> None:
         if not done:
-            raise EngineError(f"TensorRT refuses {what} for {self.bucket} images: {self._last_error()}")
+            raise EngineError(f"TensorRT refuses {what} for {self.bucket} images: {self._take_error()}")
 
     def _send(self) -> None:
         """Sends the way of one batch to the stream."""
@@ -101,7 +103,7 @@ class Slot:
             self._cuda.copy_in(address, pinned, self._stream)
         if not self._context.execute_async_v3(int(self._stream)):
             self._cuda.call("cudaGetLastError")  # a lost device is told of by CUDA, not by TensorRT
-            error = self._last_error()
+            error = self._take_error()
             kind = OutOfMemory if "memory" in error.lower() else EngineError
             raise kind(f"TensorRT failed on a batch of {self.bucket} images: {error}")
         self._cuda.copy_out(self._images[0], self._images[1], self._stream)

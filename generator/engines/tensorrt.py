@@ -7,9 +7,7 @@ the next is computed. A batch is filled up to the next bucket; what fills it is 
 from __future__ import annotations
 
 import importlib
-import threading
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +19,7 @@ from generator.engines import DeviceLost, EngineError, Wanted
 from generator.engines.cache import ANY_GPU, PLAN, CacheEntry, EngineKey, find_engines
 from generator.engines.cuda import Cuda, Gpu, OutOfMemory, find_cuda
 from generator.engines.parity import PixelParity, measure_pixel_parity
+from generator.engines.pool import SlotPool
 from generator.engines.slots import Profile, Slot
 from generator.engines.tensorrt_log import collecting_logger
 from generator.pixels import Pixels
@@ -50,12 +49,12 @@ def find_hardware() -> Hardware:
     return Hardware(cuda, runtimes)
 
 
-def find_runtimes() -> dict[str, Any]:
-    """The modules of TensorRT that are installed."""
+def find_runtimes(names: Sequence[str] = tuple(RUNTIMES)) -> dict[str, Any]:
+    """The modules of TensorRT that are installed, of those in question."""
     found = {}
-    for name, module in RUNTIMES.items():
+    for name in names:
         try:
-            trt = importlib.import_module(module)
+            trt = importlib.import_module(RUNTIMES[name])
         except (ImportError, OSError):  # OSError: its libraries are missing
             continue
         found[f"{name}-{trt.__version__}"] = trt
@@ -84,20 +83,17 @@ class TensorrtEngine:
         hardware = hardware or find_hardware()
         self._spec, self._cuda, self._use_graphs = artifact.spec, hardware.cuda, use_graphs
         self._fixed = wanted.fixed_batch
-        self._changed = threading.Condition()
-        self._free: dict[int, list[Slot]] = {}  # by bucket: those that nobody uses
-        self._lost: DeviceLost | None = None
+        self._pool = SlotPool(splits=self._fixed is None)
         self.notes: list[str] = []  # what is not as it should be, yet does not hinder
         gpu = self._cuda.gpu()
         cached = self._open(artifact, wanted, gpu, hardware.runtimes)
         key = cached.key
-        self.best_batch = max(self._free)
+        self.best_batch = self._pool.buckets[-1]
         fixed = f"-fixed{self._fixed}" if self._fixed else ""
         plan = cached.record.files[PLAN][:SHORT_DIGEST]
         self.key = f"{key.runtime}-{key.precision}-{gpu.name}-sm{gpu.compute_capability}{fixed}-{plan}"
         self.parity = cached.record.parity or self._measure(artifact)
-        captured = all(slot.has_graph for slots in self._free.values() for slot in slots)
-        graphs = "CUDA graphs" if captured else "no CUDA graphs"
+        graphs = "CUDA graphs" if self._pool.has_graphs else "no CUDA graphs"
         self.choice = "; ".join(
             [f"TensorRT on {gpu.name}, the first choice, in {key.precision} with {graphs}", *self.notes]
         )
@@ -121,7 +117,7 @@ class TensorrtEngine:
             except DeviceLost:
                 raise
             except EngineError as error:
-                self._close()
+                self._pool.close()
                 reasons.append(str(error))
         told = "; ".join(reasons) if reasons else f"{wanted.cache} has none of {artifact.manifest.id}"
         raise EngineError(
@@ -136,7 +132,7 @@ class TensorrtEngine:
         runtime = trt.Runtime(logger)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise EngineError(f"TensorRT cannot open {cached.path / PLAN}: {logger.last_error()}")
+            raise EngineError(f"TensorRT cannot open {cached.path / PLAN}: {logger.take_error()}")
         names = {engine.get_tensor_name(number) for number in range(engine.num_io_tensors)}
         if names != {LATENT, CLASS_VECTOR, IMAGES}:
             raise EngineError(f"{cached.path / PLAN} has the tensors {sorted(names)}: it is no generator's")
@@ -145,13 +141,13 @@ class TensorrtEngine:
         self._keep = logger, runtime, engine  # as long as the contexts live
         for number, bucket in enumerate(cached.key.buckets):
             if self._fixed in (None, bucket):
-                profile = Profile(engine, number, bucket, logger.last_error)
+                profile = Profile(engine, number, bucket, logger.take_error)
                 try:
                     self._add_slots(profile)
                 except OutOfMemory as error:
-                    if not self._free:
+                    if not self._pool.buckets:
                         raise
-                    self.notes.append(f"batches of {max(self._free)} at most, for {error}")
+                    self.notes.append(f"batches of {self._pool.buckets[-1]} at most, for {error}")
                     return
 
     def _add_slots(self, profile: Profile) -> None:
@@ -163,7 +159,7 @@ class TensorrtEngine:
             for slot in slots:
                 slot.close()
             raise
-        self._free[profile.bucket] = slots
+        self._pool.add(profile.bucket, slots)
 
     def _measure(self, artifact: Artifact) -> PixelParity:
         """Parity of an engine that was built where it could not run. Raises EngineError."""
@@ -173,96 +169,10 @@ class TensorrtEngine:
 
     def generate(self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]) -> Pixels:
         """Any number of images: what is more than the largest bucket goes in several batches."""
-        count, size = len(latent), self._spec.image_size
-        images = np.empty((count, size, size, self._spec.channels), np.uint8)
-        to_do = deque([slice(0, count)] if count else [])
-        on_the_way: deque[tuple[Slot, slice]] = deque()
-        try:
-            while to_do or on_the_way:
-                # Nobody waits for a slot while holding one: two calls would wait for each other.
-                slot = self._take(to_do[0], wait=not on_the_way) if to_do else None
-                try:
-                    if slot is not None:
-                        rows = _cut(to_do, slot.bucket)
-                        on_the_way.append((slot, rows))
-                        slot.launch(latent[rows], class_vector[rows])
-                        continue
-                    slot, rows = on_the_way[0]
-                    slot.collect(images[rows])
-                except OutOfMemory as error:
-                    self._give_up(slot.bucket, error)
-                    to_do.appendleft(rows)
-                on_the_way.remove((slot, rows))
-                self._put_back(slot)
-        except DeviceLost as error:
-            self._tell_lost(error)
-            raise
-        finally:
-            for slot, _ in on_the_way:
-                self._put_back(slot)
+        size = self._spec.image_size
+        images = np.empty((len(latent), size, size, self._spec.channels), np.uint8)
+        self._pool.run(latent, class_vector, images)
         return images
-
-    def _bucket_for(self, count: int) -> int:
-        """The smallest that holds so many images, or the largest."""
-        return min((bucket for bucket in self._free if bucket >= count), default=max(self._free))
-
-    def _take(self, rows: slice, wait: bool) -> Slot | None:
-        """A free slot for some rows of a batch; None where there is none and nobody is to wait."""
-        with self._changed:
-            while True:
-                if self._lost:
-                    raise self._lost
-                if slots := self._free[self._bucket_for(rows.stop - rows.start)]:
-                    return slots.pop()
-                if not wait:
-                    return None
-                self._changed.wait()
-
-    def _put_back(self, slot: Slot) -> None:
-        """Frees a slot once nothing of it is on its way."""
-        try:
-            slot.settle()
-        except EngineError as error:  # nobody knows what is still written to its memory
-            self._tell_lost(DeviceLost(str(error)))
-            return
-        with self._changed:
-            if slot.bucket in self._free:
-                self._free[slot.bucket].append(slot)
-            else:
-                slot.close()
-            self._changed.notify_all()
-
-    def _give_up(self, bucket: int, error: OutOfMemory) -> None:
-        """Goes on with batches of half the size. Raises EngineError where there are none."""
-        with self._changed:
-            if bucket in self._free and (self._fixed or bucket == min(self._free)):
-                advice = "choose a smaller fixed batch" if self._fixed else "something else uses it"
-                raise EngineError(f"{error}, for a batch of {bucket} images: {advice}")
-            for slot in self._free.pop(bucket, []):
-                slot.close()
-            self._changed.notify_all()
-
-    def _tell_lost(self, error: DeviceLost) -> None:
-        """Every other call fails with the same error from now on."""
-        with self._changed:
-            self._lost = error
-            self._changed.notify_all()
-
-    def _close(self) -> None:
-        """Gives all slots back."""
-        for slots in self._free.values():
-            for slot in slots:
-                slot.close()
-        self._free.clear()
-
-
-def _cut(to_do: deque[slice], bucket: int) -> slice:
-    """Takes the next rows, at most a bucket of them, off what is to do."""
-    rows = to_do.popleft()
-    end = min(rows.stop, rows.start + bucket)
-    if end < rows.stop:
-        to_do.appendleft(slice(end, rows.stop))
-    return slice(rows.start, end)
 
 
 def misfit(

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-KEPT = 50_000  # lines; a build with all details logs some thousands
+KEPT = 1000  # lines
 
 
-def collecting_logger(trt: Any) -> Any:
-    """A logger for the module `trt`; its `lines` are (severity, message), 1 being the gravest but one."""
+def collecting_logger(trt: Any, kept: int = KEPT) -> Any:
+    """A logger for the module `trt`; its `lines` are (severity, message), 0 being the gravest."""
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.lines: deque[tuple[int, str]] = deque(maxlen=KEPT)
+            self.lines: deque[tuple[int, str]] = deque(maxlen=kept)
 
         def log(self, severity: Any, message: str) -> None:
             self.lines.append((int(severity), message))
 
-        def last_error(self) -> str:
-            """The last message of an error; TensorRT does not always log one."""
+        def take_error(self) -> str:
+            """The last message of an error, which is told once; TensorRT does not always log one."""
             error = int(trt.ILogger.ERROR)
-            return next((text for grade, text in reversed(self.lines) if grade <= error), "it says no more")
+            found = next((text for grade, text in reversed(self.lines) if grade <= error), "it says no more")
+            self.lines.clear()
+            return found
 
     return Logger()
