@@ -127,7 +127,7 @@ def _profile(builder: Any, network: Any, bucket: int) -> Any:
 
 def logged_layers(lines: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
     """The layers of every profile, as tensorrt-rtx logs them: name, types, what they were made of."""
-    layers = []
+    layers: list[dict[str, Any]] = []
     for _, text in lines:
         if text.startswith("Layers:"):
             layers += [_layer(line) for line in text.splitlines()[1:] if line.startswith("Name: ")]

@@ -78,7 +78,7 @@ def build_and_store(options: argparse.Namespace, wanted: BuildOptions, tell: Tel
     artifact = Artifact.open(options.artifact)
     hardware = None if options.target else find_hardware()
     there = {cached.path for cached in find_engines(options.cache, artifact.manifest.digest)[0]}
-    finished = []
+    finished: list[tuple[Job, Built, PixelParity | None]] = []
     for job in _jobs(artifact, options.target, wanted, hardware):
         place = options.cache / job.key.folder
         if place in there and not options.replace:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from generator.artifact import Artifact
-from generator.engines import Engine, EngineError, Wanted
+from generator.engines import Engine, EngineError, Precision, Wanted
 from generator.engines.onnxruntime import OnnxruntimeEngine
 from generator.engines.onnxruntime_gpu import OnnxruntimeGpuEngine
 from generator.engines.tensorrt import TensorrtEngine
@@ -31,13 +32,12 @@ class Ways:
 def all_ways(cache: Path) -> dict[str, Open]:
     """By name, in the order of the tables; the first is what the others are compared with."""
     ways: dict[str, Open] = {CPU: OnnxruntimeEngine, "onnxruntime, CUDA": OnnxruntimeGpuEngine}
-    for precision in ("fp32", "fp16"):
+    precisions: tuple[Precision, ...] = ("fp32", "fp16")
+    for precision in precisions:
         for use_graphs in (False, True):
             name = f"TensorRT, {precision}{', CUDA graphs' if use_graphs else ''}"
             wanted = Wanted(cache=cache, precision=precision)
-            ways[name] = lambda artifact, wanted=wanted, use_graphs=use_graphs: TensorrtEngine(  # type: ignore[misc]
-                artifact, wanted=wanted, use_graphs=use_graphs
-            )
+            ways[name] = partial(TensorrtEngine, wanted=wanted, use_graphs=use_graphs)
     return ways
 
 

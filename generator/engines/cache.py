@@ -122,7 +122,8 @@ class CacheEntry:
 
 def find_engines(root: Path, digest: str) -> tuple[list[CacheEntry], list[str]]:
     """The engines of an artifact, and what is wrong with those whose manifest cannot be read."""
-    found, wrong = [], []
+    found: list[CacheEntry] = []
+    wrong: list[str] = []
     folder = root / digest[:SHORT_DIGEST]
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.name.startswith("."):

@@ -142,9 +142,9 @@ def find_cuda() -> Cuda:
         from cuda.bindings import runtime  # noqa: PLC0415, only where there is a driver
     except ImportError as error:
         raise EngineError(f"the package cuda-bindings is missing ({error}): install the extra gpu") from error
-    error, count = runtime.cudaGetDeviceCount()
-    if error != runtime.cudaError_t.cudaSuccess:
-        raise EngineError(f"CUDA finds no GPU that it can use: {error.name}")
+    status, count = runtime.cudaGetDeviceCount()
+    if status != runtime.cudaError_t.cudaSuccess:
+        raise EngineError(f"CUDA finds no GPU that it can use: {status.name}")
     if not count:
         raise EngineError("CUDA finds no GPU: CUDA_VISIBLE_DEVICES hides those there are")
     return Cuda(runtime)

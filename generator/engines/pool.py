@@ -52,14 +52,14 @@ class SlotPool:
         try:
             while to_do or on_the_way:
                 # Nobody waits for a slot while holding one: two calls would wait for each other.
-                slot = self._take(to_do[0], wait=not on_the_way) if to_do else None
+                fresh = self._take(to_do[0], wait=not on_the_way) if to_do else None
+                if fresh is not None:
+                    on_the_way.append((fresh, _cut(to_do, fresh.bucket)))
+                slot, rows = on_the_way[0 if fresh is None else -1]
                 try:
-                    if slot is not None:
-                        rows = _cut(to_do, slot.bucket)
-                        on_the_way.append((slot, rows))
+                    if fresh is not None:
                         slot.launch(latent[rows], class_vector[rows])
                         continue
-                    slot, rows = on_the_way[0]
                     slot.collect(images[rows])
                 except OutOfMemory as error:
                     self._give_up(slot.bucket, error)
