@@ -84,10 +84,10 @@ def _complete(arguments: list[str]) -> int:
     path = options.artifact
     before = Artifact.open(path)
     after = complete_artifact(path, tell=_print, fp16_error=options.fp16_error)
-    if after.manifest.files == before.manifest.files:
-        console.print(f"[bold]{after.manifest.id}[/] lacks nothing")
-    else:
+    if after.manifest.files != before.manifest.files:
         _tell(after, path)
+    elif after.graph_of("fp16"):
+        console.print(f"[bold]{after.manifest.id}[/] lacks nothing")
     return 0
 
 

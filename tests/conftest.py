@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from export.artifact import export_checkpoint
-from generator.artifact import CPU_ONNX, MANIFEST, Artifact
+from generator.artifact import CPU_ONNX, FP16_ONNX, MANIFEST, Artifact
 from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
@@ -45,10 +45,11 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def of_an_earlier_version(path: Path, copy: Path) -> Path:
-    """A copy of an artifact as it was before there were graphs for CPUs."""
+    """A copy of an artifact as it was before there were graphs for CPUs and in float16."""
     artifact = Artifact.open(path)
     manifest = artifact.manifest
-    kept = {name: sha256 for name, sha256 in manifest.files.items() if name != CPU_ONNX}
+    later = (CPU_ONNX, FP16_ONNX)
+    kept = {name: sha256 for name, sha256 in manifest.files.items() if name not in later}
     engine, parity = next(iter(manifest.parity.items()))
     fields = replace(manifest, files=kept, parity={engine: parity}).to_json()
     del fields["parity"][engine]["reference"]
