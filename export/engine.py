@@ -115,7 +115,7 @@ def _profile(builder: Any, network: Any, bucket: int) -> Any:
     for number in range(network.num_inputs):
         tensor = network.get_input(number)
         shape = tuple(tensor.shape)
-        if shape[0] != -1 or -1 in shape[1:]:
+        if shape[:1] != (-1,) or -1 in shape[1:]:
             raise BuildError(
                 f"input {tensor.name!r} has the shape {shape}: its first dimension has to be open (-1), and "
                 "no other"

@@ -29,7 +29,7 @@ from generator.engines.cache import (
 from generator.engines.parity import PixelParity
 from generator.engines.tensorrt import Hardware, TensorrtEngine, find_hardware, find_runtimes
 
-MAX_BUCKET = 1024
+MAX_BUCKET, MAX_BUCKETS = 1024, 16
 
 Tell = Callable[[str], None]
 
@@ -65,6 +65,8 @@ def build_options(options: argparse.Namespace, parser: argparse.ArgumentParser) 
     buckets = tuple(sorted(set(options.buckets)))
     if not 1 <= buckets[0] <= buckets[-1] <= MAX_BUCKET:
         parser.error(f"--buckets {' '.join(map(str, buckets))}: allowed are 1 to {MAX_BUCKET}")
+    if len(buckets) > MAX_BUCKETS:
+        parser.error(f"--buckets: {len(buckets)} sizes, allowed are {MAX_BUCKETS}")
     if options.workspace_mib is not None and options.workspace_mib < 1:
         parser.error(f"--workspace-mib {options.workspace_mib}: at least 1")
     return BuildOptions(tuple(options.precision), buckets, options.workspace_mib, options.optimization_level)

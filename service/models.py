@@ -48,7 +48,7 @@ class ServedModel:
         self.artifact, self.spec, self.engine = artifact, artifact.spec, engine
         self.not_taken, self._lost = chosen.not_taken, lost
         self.name, self.id = artifact.manifest.name, artifact.manifest.id
-        self.max_batch = settings.max_batch or engine.best_batch
+        self.max_batch = settings.max_batch or max(2, engine.best_batch)
         self.metrics = metrics
         self.warm_batches, images_per_s = self._warm_up()
         self.batcher = MicroBatcher(

@@ -85,7 +85,7 @@ class EngineRecord:
             parity = fields["parity"] and PixelParity.from_json(fields["parity"])
             if key.precision not in get_args(Precision) or list(key.buckets) != sorted(set(key.buckets)):
                 raise TypeError(f"precision {key.precision}, buckets {key.buckets}")
-            return cls(**{**fields, "key": key, "parity": parity})
+            return cls(**{**fields, "key": key, "files": dict(fields["files"]), "parity": parity})
         except (KeyError, TypeError) as error:
             raise EngineError(f"the manifest is not complete: {error}") from error
 

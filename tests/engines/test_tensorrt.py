@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from generator.__main__ import main
 from generator.artifact import ONNX, Artifact
 from generator.engines import DeviceLost, EngineError, Wanted, choose_engine
 from generator.engines.cache import (
@@ -27,7 +28,7 @@ from generator.engines.cache import (
 )
 from generator.engines.onnxruntime import OnnxruntimeEngine
 from generator.engines.parity import PixelParity
-from generator.engines.tensorrt import SLOTS, TensorrtEngine
+from generator.engines.tensorrt import SLOTS, TensorrtEngine, find_hardware
 from tests.conftest import GREY
 from tests.engines.stand_in import RUNTIME, Runtime, Tensorrt, hardware, images_of, plan
 
@@ -373,6 +374,21 @@ def test_an_engine_that_is_dropped_gives_its_memory_back(artifact: Artifact, sha
     del engine
     assert runtime.memory == {}
     assert runtime.violations == []
+
+
+def test_without_a_gpu_the_command_line_says_what_is_missing(
+    grey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        find_hardware()
+    except EngineError as error:
+        missing = str(error)
+    else:
+        pytest.skip("this machine has a GPU and TensorRT")
+    out = tmp_path / "images"
+    assert main([str(grey), "--label", "0", "--engine", "tensorrt", "--out", str(out)]) == 2
+    assert capsys.readouterr().err.strip() == f"error: {missing}"
+    assert not out.exists()
 
 
 def test_the_cache_keeps_an_engine_when_another_takes_its_place_and_leaves_nothing_beside_it(
