@@ -47,8 +47,7 @@ class Slot:
         self.is_idle = True  # nothing was launched since the last `collect`
         try:
             self._allocate(profile, spec)
-            self._send()  # TensorRT prepares itself in the first run, which a graph cannot hold
-            self._cuda.wait(self._stream)
+            self._run_once()
             if use_graph:
                 self._capture()
         except EngineError:
@@ -58,6 +57,13 @@ class Slot:
     @property
     def has_graph(self) -> bool:
         return self._graph is not None
+
+    def _run_once(self) -> None:
+        """TensorRT prepares itself in the first run, which a graph cannot hold."""
+        try:
+            self._send()
+        finally:  # what of it was sent before it failed is still on its way
+            self._cuda.wait(self._stream)
 
     def _capture(self) -> None:
         try:
