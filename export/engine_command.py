@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from export.engine import BUCKETS, BuildError, BuildOptions, Built, build_engine, targets_of
 from generator.artifact import Artifact
-from generator.engines import CACHE, Precision, Wanted
+from generator.engines import CACHE, EngineError, Precision, Wanted
 from generator.engines.cache import (
     ANY_GPU,
     LAYERS,
@@ -78,7 +78,7 @@ def build_and_store(options: argparse.Namespace, wanted: BuildOptions, tell: Tel
     Raises ArtifactError, BuildError, CacheError, EngineError.
     """
     artifact = Artifact.open(options.artifact)
-    hardware = None if options.target else find_hardware()
+    hardware = None if options.target else _hardware_at_hand()
     there = {cached.path for cached in find_engines(options.cache, artifact.manifest.digest)[0]}
     finished: list[tuple[Job, Built, PixelParity | None]] = []
     for job in _jobs(artifact, options.target, wanted, hardware):
@@ -106,6 +106,14 @@ def build_and_store(options: argparse.Namespace, wanted: BuildOptions, tell: Tel
             if parity
             else "   not run yet: there is no such GPU here; whoever opens it measures its parity first"
         )
+
+
+def _hardware_at_hand() -> Hardware:
+    """Raises EngineError with what is missing, and the way out."""
+    try:
+        return find_hardware()
+    except EngineError as error:
+        raise EngineError(f"{error}; with --target, engines are built ahead of time without a GPU") from error
 
 
 def _jobs(

@@ -17,6 +17,7 @@ from export.__main__ import main
 from export.engine import BuildError, BuildOptions, Built, build_engine, targets_of
 from export.fp16 import fp16_graph
 from generator.artifact import Artifact
+from generator.engines import EngineError
 from generator.engines.cache import (
     LAYERS,
     PLAN,
@@ -25,6 +26,7 @@ from generator.engines.cache import (
     read_timing_cache,
     write_timing_cache,
 )
+from generator.engines.tensorrt import find_hardware
 from tests.conftest import GREY, RGB
 from tests.export.test_cpu_graph import LARGER, exported
 
@@ -32,6 +34,14 @@ MODELS = Path(__file__).parents[2] / "models"
 SHIPPED = sorted(path.parent.name for path in MODELS.glob("*/manifest.json"))
 TARGETS = ("sm86", "sm89", "sm120")
 ACTIVATIONS = ("Relu", "LeakyRelu", "Tanh")
+
+
+def missing_hardware() -> str:
+    try:
+        find_hardware()
+    except EngineError as error:
+        return str(error)
+    return ""
 
 
 def fusions(graph: bytes) -> dict[str, str]:
@@ -181,6 +191,9 @@ def test_the_command_tells_what_is_missing(
     grey_of_an_earlier_version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = ["engine", str(grey_of_an_earlier_version), "--cache", str(tmp_path)]
+    if missing_hardware():
+        assert main(engine) == 2
+        assert f"{missing_hardware()}; with --target" in " ".join(capsys.readouterr().err.split())
     assert main([*engine, "--target", "sm90"]) == 2
     assert "builds for sm75, sm80, sm86, sm89, sm120, sm121" in capsys.readouterr().err
     assert main([*engine, "--target", "sm89", "--precision", "fp16"]) == 2

@@ -117,7 +117,7 @@ def test_a_worker_whose_gpu_is_lost_is_not_ready_ends_and_is_replaced(server: tu
 
     ready = readiness()
     assert ready is not None
-    ((before),) = [worker["pid"] for worker in ready.json()["workers"]]
+    (before,) = [worker["pid"] for worker in ready.json()["workers"]]
     broken = httpx.post(f"{url}/v1/images", json={"label": 0, "latent": [51.0] * GREY.latent_dim}, timeout=30)
     assert broken.status_code == 503
     assert "the GPU was lost" in broken.json()["detail"]
