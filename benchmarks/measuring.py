@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from benchmarks.servers import Running, Server, running
 from benchmarks.wrk import Measured, measure
 from generator import Generator
 
+SETTLE_S = 0.2  # for a server to find that the connections of the load before are closed
 WARM_UP_S = 2
 WARM_UP_CONNECTIONS = 64
 SAMPLE = 32  # answers that are checked each time
@@ -81,6 +83,7 @@ def visit(
 
 def load(process: Running, generator: Generator, connections: int, seconds: int) -> Measured:
     """wrk, with seeds that were not asked for before. Raises WrkError."""
+    time.sleep(SETTLE_S)
     return measure(
         process.port,
         process.server.question,

@@ -16,6 +16,7 @@ from generator import Generator
 FACTOR = 2.0
 PEAK_CONNECTIONS = 64
 SERVICE_TIMEOUT_MS = 10_000  # the service's default: what comes later than this is of no use
+TOGETHER_MS = 5  # requests due so close go out at once: the client's share of the cores is not what is asked
 
 
 class LoadFailed(RuntimeError):
@@ -51,7 +52,8 @@ def overload(server: Server, generator: Generator, *, peak_s: int, seconds: floa
         peak = load(process, generator, PEAK_CONNECTIONS, peak_s).requests_per_s
         report = run_load(
             process, generator, "--rate", f"{FACTOR * peak:.1f}", "--seconds", f"{seconds:g}",
-            "--timeout-ms", str(SERVICE_TIMEOUT_MS), "--random-seed", str(random.randrange(2**32)),
+            "--timeout-ms", str(SERVICE_TIMEOUT_MS),
+            "--together-ms", f"{TOGETHER_MS:g}", "--random-seed", str(random.randrange(2**32)),
         )  # fmt: skip
         return Overload(peak, report)
 

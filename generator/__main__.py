@@ -84,8 +84,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _generate(options: argparse.Namespace, console: Console) -> int:
-    wanted = Wanted(options.engine, options.threads, options.engines, options.precision)
-    generator = Generator.open(options.artifact, wanted=wanted)
+    engine = Wanted(options.engine, options.threads, options.engines, options.precision)
+    generator = Generator.open(options.artifact, wanted=engine)
     spec = generator.spec
     everything = range(spec.num_classes)
     wanted: list[Label] = list(everything) if "all" in options.label else options.label

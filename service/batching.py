@@ -9,8 +9,11 @@ themselves.
 A call that is expected to be short runs on the event loop itself: handing it to another thread and
 fighting with it over the interpreter costs more than it saves. Longer ones run on the engine's thread.
 
+While more waits than the next call can take, the event loop rests until the engine is done: what comes
+meanwhile could not be computed sooner, and reading it all at once leaves the engine more of the processor.
+
 An engine on a GPU gets its next call while the pixels of the one before are copied and encoded: it takes
-several calls at once, each on a thread of its own.
+several calls at once, each on a thread of its own, and the event loop never rests for it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 
 import numpy as np
 from msgspec import Struct
@@ -32,6 +36,7 @@ from service.requests import WorkItem
 logger = logging.getLogger("mintage")
 
 SWEEP_S = 0.01  # how often what waits is looked through for what has expired
+REST_S = 0.02  # of the event loop at a time, at most
 
 
 class Made(Struct, frozen=True, eq=False):
@@ -100,6 +105,8 @@ class MicroBatcher:
         self._queued = 0  # images
         self._jobs: set[Job] = set()  # that are not done
         self._sweeper: asyncio.TimerHandle | None = None
+        self._call: Future[_Computed] | None = None  # of the engine's thread, where it has but one
+        self._resting = False  # or about to
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -140,6 +147,9 @@ class MicroBatcher:
         if self._closed:
             raise Unready("the server is shutting down: send the request again")
         count = item.count
+        if self._is_crowded() and not self._resting:
+            self._resting = True
+            asyncio.get_running_loop().call_soon(self._rest)
         if self._queued and self._is_too_much(count, timeout_s):
             raise self._overloaded(count)
         now = time.monotonic()
@@ -169,6 +179,16 @@ class MicroBatcher:
                 job.tell(outcome)
             except Exception:
                 logger.exception("a request could not be told what came of it")
+
+    def _is_crowded(self) -> bool:
+        """Whether the engine's thread is busy, and will be for another whole batch."""
+        return self._call is not None and self._queued >= self._max_batch
+
+    def _rest(self) -> None:
+        """Behind everything that this turn of the event loop has read."""
+        if self._call is not None:
+            wait_for([self._call], REST_S)
+        self._resting = False
 
     def _is_too_much(self, count: int, timeout_s: float) -> bool:
         """Whether a request would not fit into the queue, or could not be begun before its time is over."""
@@ -218,7 +238,10 @@ class MicroBatcher:
             # Behind the replies to this batch, which are sent first.
             loop.call_soon(self._next, loop)
         else:
-            call = loop.run_in_executor(self._threads, self._compute, items)
+            future = self._threads.submit(self._compute, items)
+            if self._calls_at_once == 1:
+                self._call = future
+            call = asyncio.wrap_future(future, loop=loop)
             call.add_done_callback(lambda done: self._called(loop, batch, done))
 
     def _called(
@@ -228,6 +251,7 @@ class MicroBatcher:
             self._next(loop)  # first: it computes while these are delivered
             self._finish(batch, done.result())
         else:
+            self._call = None
             self._finish(batch, done.result())
             self._next(loop)
 

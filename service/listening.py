@@ -36,9 +36,14 @@ class Listener:
         listening: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
         has_most: Callable[[int], bool],
+        tell_taken: Callable[[int], None],
     ) -> None:
-        """`has_most` is asked before a connection is taken, with how many are taken and not made yet."""
-        self._socket, self._make_protocol, self._has_most = listening, make_protocol, has_most
+        """`has_most` is asked before a connection is taken, `tell_taken` is told after it.
+
+        Both get how many are taken and not made yet.
+        """
+        self._socket, self._make_protocol = listening, make_protocol
+        self._has_most, self._tell_taken = has_most, tell_taken
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[object]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -89,6 +94,7 @@ class Listener:
             self._loop.connect_accepted_socket(self._make_protocol, connection), name="accept"
         )
         self._tasks.add(task)
+        self._tell_taken(len(self._tasks))
         task.add_done_callback(lambda task: self._made(task, connection))
         return True
 
@@ -112,15 +118,18 @@ class EvenServer(uvicorn.Server):
             return
         await super().startup(sockets=[])  # everything but listening
         self.servers = [
-            cast(asyncio.Server, Listener(listening, self._protocol, self._has_most)) for listening in sockets
+            cast(asyncio.Server, Listener(listening, self._protocol, self._has_most, self._tell_taken))
+            for listening in sockets
         ]
 
     def _has_most(self, begun: int) -> bool:
-        board, count = EvenServer.board(), len(self.server_state.connections) + begun
-        if count > board.fewest_connections() * MORE_OF:
-            return True
-        board.tell_connections(count + 1)
-        return False
+        return self._count(begun) > EvenServer.board().fewest_connections() * MORE_OF
+
+    def _tell_taken(self, begun: int) -> None:
+        EvenServer.board().tell_connections(self._count(begun))
+
+    def _count(self, begun: int) -> int:
+        return len(self.server_state.connections) + begun
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]

@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--count", type=int, help="in place of --rate: a closed loop of so many requests")
     parser.add_argument("--connections", type=int, default=8192, help="at most (default: %(default)s)")
     parser.add_argument("--timeout-ms", type=float, default=10_000, help="later answers are no good ones")
+    parser.add_argument("--together-ms", type=float, default=0.0, help="requests due so close go out at once")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--random-seed", type=int, default=0, help="of the arrivals")
     options = parser.parse_args(arguments)
@@ -46,7 +47,7 @@ async def _load(options: argparse.Namespace) -> Outcome:
     requests = ImageRequests(
         options.port, ONE_PNG.path, ONE_PNG.template, options.classes, options.first_seed
     )
-    client = LoadClient(options.port, requests, options.connections)
+    client = LoadClient(options.port, requests, options.connections, together_s=options.together_ms / 1000)
     drain_s = options.timeout_ms / 1000 + 5
     if options.count:
         return await client.closed_loop(options.count, options.connections, drain_s + options.count / 10)

@@ -47,14 +47,17 @@ class LoadClient:
         host: str = "127.0.0.1",
         ledger: Ledger | None = None,
         keep_every: int = 0,
+        together_s: float = 0.0,
     ) -> None:
         """`request` gives the bytes of each number; one of `keep_every` answers is kept whole, 0 is none.
 
+        In an open loop, requests that are due within `together_s` of each other may be sent at once, which
+        costs less of a processor that the server needs; they are up to that late, and their clocks run.
         A `ledger` that another process sees has a place for each request; None is one of its own.
         """
         self._host, self._port, self._request = host, port, request
         self._max_connections = min(max_connections, _allow_files(max_connections) - SPARE_FILES)
-        self._given, self._keep_every = ledger, keep_every
+        self._given, self._keep_every, self._together_s = ledger, keep_every, together_s
         self._connections: set[Connection] = set()
         self._opening = 0
         self._most_connections = 0
@@ -137,7 +140,7 @@ class LoadClient:
             self._send(self._at)
             self._at += 1
         if (when := times[self._at]) < math.inf:
-            self._alarm.set(when)
+            self._alarm.set(max(when, now + self._together_s))
 
     def _send(self, number: int) -> None:
         while self._free:

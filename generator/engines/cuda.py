@@ -85,7 +85,7 @@ class Cuda:
         size = math.prod(shape) * np.dtype(kind).itemsize
         address = int(self.call("cudaMallocHost", size))
         memory = (ctypes.c_char * size).from_address(address)
-        array = np.frombuffer(memory, kind).reshape(shape)
+        array = np.frombuffer(memoryview(memory), kind).reshape(shape)
         array[...] = 0
         return Pinned(address, array)
 

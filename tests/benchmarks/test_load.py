@@ -60,6 +60,17 @@ def test_as_many_wait_for_a_pause_as_come_meanwhile() -> None:
     assert np.percentile(outcome.latency_ms, 95) > 100
 
 
+def test_requests_due_together_are_sent_together_late_by_no_more_than_told_and_never_early() -> None:
+    with Server().running() as port:
+        client = LoadClient(port, requests(port), together_s=0.05)
+        outcome = asyncio.run(client.open_loop(even(1000, 0.5), drain_s=5))
+    assert (outcome.status == 200).all()
+    assert (outcome.lag_ms >= 0).all()
+    assert (outcome.latency_ms >= outcome.lag_ms).all()
+    assert np.median(outcome.lag_ms) > 10  # of 50 ms, those first due wait for those last
+    assert (np.diff(np.sort(outcome.sent)) > 0.03).sum() <= 11
+
+
 def test_a_client_that_is_slow_itself_is_not_to_be_believed() -> None:
     def slow(number: int) -> bytes:
         time.sleep(0.02)

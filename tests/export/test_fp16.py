@@ -87,7 +87,7 @@ def test_the_artifact_holds_it_with_its_parity_and_its_digest_does_not_depend_on
 
 
 def test_fashion_in_float16_is_further_off_than_is_allowed_and_yet_never_by_more_than_a_step() -> None:
-    """Which is why it comes without this graph: its values before tanh reach 180, and mostly cancel out."""
+    """Which is why it comes without this graph. Its weights alone, rounded, are too much already."""
     artifact = Artifact.open(FASHION)
     assert artifact.graph_of("fp16") is None
     graph = artifact.onnx_file.read_bytes()
@@ -102,3 +102,9 @@ def test_fashion_in_float16_is_further_off_than_is_allowed_and_yet_never_by_more
     errors = np.abs(images.astype(int) - half_images)
     assert errors.max() == 1
     assert (errors > 0).mean() < 0.03
+    twin = onnx.load_model_from_string(with_values(graph))
+    for tensor in twin.graph.initializer:
+        if len(tensor.dims) > 1:
+            rounded = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(rounded, tensor.name))
+    assert np.abs(run(twin.SerializeToString(), "values", inputs) - values).max() > MAX_ABS_ERROR_FP16

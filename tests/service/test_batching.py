@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from generator.pixels import Pixels
+from service import batching
 from service.batching import Made, MicroBatcher
 from service.errors import Expired, Overloaded, Unready
 from service.requests import WorkItem
@@ -159,6 +160,37 @@ def test_requests_that_come_while_the_engine_is_busy_become_one_batch() -> None:
         assert batcher.queued == 0
 
     assert in_loop(scenario).batches == [[255], [0, 1, 2, 3, 4, 5]]
+
+
+def test_while_a_whole_batch_waits_the_event_loop_rests_until_the_engine_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batching, "REST_S", 30)
+
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        waiting = [asyncio.create_task(batcher.submit(item(n), 10)) for n in range(9)]
+        threading.Timer(0.05, engine.gate.set).start()
+        turns = 0
+        while not first.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns < 20  # and thousands of a loop that does not rest
+        assert [seeds(made) for made in await asyncio.gather(*waiting)] == [[n] for n in range(9)]
+
+    in_loop(scenario)
+
+
+def test_the_event_loop_rests_no_longer_than_others_can_wait() -> None:
+    async def scenario(batcher: MicroBatcher, engine: HeldEngine) -> None:
+        first = await held(batcher, engine)
+        waiting = [asyncio.create_task(batcher.submit(item(n), 10)) for n in range(9)]
+        await asyncio.sleep(0.1)
+        assert not first.done()  # the loop turns although the engine has not ended
+        engine.gate.set()
+        await asyncio.gather(first, *waiting)
+
+    in_loop(scenario)
 
 
 def test_a_batch_counts_images_not_requests() -> None:

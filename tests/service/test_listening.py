@@ -46,7 +46,7 @@ def listen(
 ) -> None:
     async def main() -> None:
         connections: list[asyncio.BaseTransport] = []
-        listener = Listener(server, lambda: Accepted(connections), never)
+        listener = Listener(server, lambda: Accepted(connections), never, lambda begun: None)
         try:
             async with asyncio.timeout(10):  # and no turn of the loop before it begins
                 await scenario(listener, connections)
@@ -69,19 +69,48 @@ def test_who_has_more_leaves_connections_to_others_for_a_moment_only(monkeypatch
         listener.close()
         fewer: list[asyncio.BaseTransport] = []
         with server.dup() as shared, server.dup() as also_shared:
-            fuller = Listener(shared, lambda: Accepted(connections), lambda begun: True)
-            other = Listener(also_shared, lambda: Accepted(fewer), lambda begun: len(fewer) + begun >= 5)
+            told: list[int] = []
+            fuller = Listener(shared, lambda: Accepted(connections), lambda begun: True, told.append)
+            other = Listener(
+                also_shared,
+                lambda: Accepted(fewer),
+                lambda begun: len(fewer) + begun >= 5,
+                lambda begun: None,
+            )
             await asyncio.sleep(0.02)
             assert (len(fewer), len(connections)) == (5, 0)
             other.close()
             while not connections:
                 await asyncio.sleep(0.001)
+            assert told == [1]
             fuller.close()
         for connection in fewer:
             connection.close()
 
     with clients(6) as (server, _):
         listen(server, scenario)
+
+
+def test_others_are_told_of_every_connection_that_is_taken() -> None:
+    """Or those who know of too few leave all that wait to one another, a moment for each."""
+    told: list[int] = []
+
+    async def scenario(listener: Listener, connections: list[asyncio.BaseTransport]) -> None:
+        listener.close()
+        with server.dup() as shared:
+            hesitant = Listener(
+                shared,
+                lambda: Accepted(connections),
+                lambda begun: len(connections) + begun > 2,
+                lambda begun: told.append(len(connections) + begun),
+            )
+            while len(connections) < 5:
+                await asyncio.sleep(0.001)
+            hesitant.close()
+
+    with clients(5) as (server, _):
+        listen(server, scenario)
+    assert told == [1, 2, 3, 4, 5]
 
 
 def test_a_burst_does_not_keep_the_event_loop_from_its_work() -> None:
