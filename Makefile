@@ -10,7 +10,7 @@ PORT ?= 3000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint format browser bento guard bench-peers bench-serving clean
+.PHONY: serve test lint format browser bento guard bench-peers bench-serving gpu-check gpu-test clean
 
 serve: .venv/serve
 	$(BIN)/python -m service --port $(PORT)
@@ -47,6 +47,13 @@ bench-peers: .venv/dev
 bench-serving: .venv/dev
 	$(BIN)/python -m benchmarks serving --write
 
+# Everything a GPU can be asked: builds engines, compares pixels, measures, writes a report below runs/.
+gpu-check: .venv-gpu/check
+	.venv-gpu/bin/python -m benchmarks gpu-check
+
+gpu-test: .venv-gpu/test
+	.venv-gpu/bin/python -m pytest -m gpu
+
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("mintage needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
@@ -61,5 +68,18 @@ bench-serving: .venv/dev
 	$(PIP) --editable '.[cpu,train,huggingface,bench,dev]'
 	touch $@ .venv/serve
 
+# Of its own: onnxruntime for GPUs and for CPUs are installed into the same folder.
+.venv-gpu/python:
+	$(PYTHON) -m venv .venv-gpu
+	touch $@
+
+.venv-gpu/check: .venv-gpu/python pyproject.toml
+	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[gpu,bench]'
+	touch $@
+
+.venv-gpu/test: .venv-gpu/python pyproject.toml
+	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[gpu,train,bench,dev]'
+	touch $@ .venv-gpu/check
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-gpu build *.egg-info

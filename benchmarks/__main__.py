@@ -8,6 +8,7 @@ python -m benchmarks serving       what serving costs over the engine alone
 python -m benchmarks choices       what each choice in the service's design brings
 python -m benchmarks parts         what the parts of a request cost, each way of doing them
 python -m benchmarks engine        the engines alone: latency and images/s for each batch
+python -m benchmarks gpu-check     on a machine with a GPU: builds, compares, measures, writes a report
 python -m benchmarks mlperf        MLPerf's own load generator over the service and over the engine
 python -m benchmarks soak          an hour of steady load: latency, memory, open files
 python -m benchmarks stream        one client on the stream: frames a second, and the delay of each
@@ -35,6 +36,7 @@ try:
     from benchmarks.answers import WrongAnswer
     from benchmarks.document import tell
     from benchmarks.engine import command as engine
+    from benchmarks.gpu_check import command as gpu_check
     from benchmarks.guard import command as guard
     from benchmarks.guard.counting import CountingFailed
     from benchmarks.load import command as load
@@ -136,6 +138,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _add_amounts(one, repeats=9)
     one.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     engine.add_options(add("engine", engine.run))
+    gpu_check.add_options(add("gpu-check", gpu_check.run))
     guard.add_options(add("guard", guard.run))
     mlperf.add_options(add("mlperf", mlperf.run))
     soak.add_options(add("soak", soak.run))

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,20 @@ def manifest(artifact: Artifact | None, **settings: Any) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "checkout": checkout(),
-            **{package: version(package) for package in PACKAGES},
+            **{package: _version(package) for package in PACKAGES},
         },
         "generator": artifact and {"id": artifact.manifest.id, "digest": artifact.manifest.digest},
         "command": ["python", "-m", "benchmarks", *sys.argv[1:]],
         "settings": settings,
     }
+
+
+def _version(package: str) -> str:
+    """onnxruntime's is of the package for GPUs where that one is installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(f"{package}-gpu")
 
 
 def processor() -> str:

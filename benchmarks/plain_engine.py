@@ -20,6 +20,7 @@ class PlainEngine:
     key = "onnxruntime, plain"
     choice = "as users of onnxruntime have it"
     best_batch = 64
+    calls_at_once = 1
 
     def __init__(self, artifact: Artifact, threads: int | None) -> None:
         options = onnxruntime.SessionOptions()

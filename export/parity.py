@@ -13,6 +13,7 @@ from generator.spec import CLASS_VECTOR, IMAGES, LATENT, GeneratorSpec
 
 BATCHES = (1, 3, 64)
 MAX_ABS_ERROR = 1e-5  # before rounding, of a range of 2
+MAX_ABS_ERROR_FP16 = 2e-3  # the same of a graph in float16: a quarter of a uint8 step
 MAX_PIXEL_ERROR = 1  # uint8 steps: a value on the edge between two may round either way
 
 
@@ -20,13 +21,16 @@ class ParityError(ValueError):
     """A graph that does not make the network's images."""
 
 
-def measure_parity(reference: Reference, spec: GeneratorSpec, graph: bytes, twin: bytes) -> Parity:
+def measure_parity(
+    reference: Reference, spec: GeneratorSpec, graph: bytes, twin: bytes, allowed: float = MAX_ABS_ERROR
+) -> Parity:
     """Compares onnxruntime on a graph and its twin, which also outputs `values`, with a reference.
 
     The reference computes in float64: float32 results are off by nearly as much as is allowed here, and
     what counts is how far the graph is from the network, not how two roundings happen to differ. The
     difference to the reference in float32 is recorded beside it.
-    Seeds 0.. and every class in turn, batches of 1, 3 and 64. Raises ParityError.
+    Seeds 0.. and every class in turn, batches of 1, 3 and 64. Raises ParityError where values before
+    rounding are off by more than what is allowed.
     """
     sessions = [
         onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]) for model in (graph, twin)
@@ -54,10 +58,10 @@ def measure_parity(reference: Reference, spec: GeneratorSpec, graph: bytes, twin
         max_pixel_error = max(max_pixel_error, int(errors.max()))
         differing += int((errors > 0).sum())
         compared += errors.size
-    if not max_abs_error <= MAX_ABS_ERROR or max_pixel_error > MAX_PIXEL_ERROR:
+    if not max_abs_error <= allowed or max_pixel_error > MAX_PIXEL_ERROR:
         raise ParityError(
-            f"parity failed: {max_abs_error:.2e} before rounding (allowed {MAX_ABS_ERROR:g}), "
-            f"{max_pixel_error} uint8 steps after (allowed {MAX_PIXEL_ERROR}); nothing was written"
+            f"parity failed: {max_abs_error:.2e} before rounding (allowed {allowed:g}), "
+            f"{max_pixel_error} uint8 steps after (allowed {MAX_PIXEL_ERROR})"
         )
     return Parity(
         BATCHES,

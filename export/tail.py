@@ -36,7 +36,7 @@ def with_values(graph: bytes) -> bytes:
     Raises GraphError for a graph that does not end with the scaling to pixels.
     """
     model = read_graph(graph)
-    steps = list(takewhile(lambda node: node.op_type not in MOVES, reversed(_tail(model.graph))))[::-1]
+    steps = list(takewhile(lambda node: node.op_type not in MOVES, reversed(tail_of(model.graph))))[::-1]
     if [node.op_type for node in steps] != SCALING:
         raise GraphError(
             f"{IMAGES!r} is made by {', '.join(node.op_type for node in steps) or 'no step known'}, not by "
@@ -62,7 +62,7 @@ def move_pixels_last(graph: onnx.GraphProto) -> None:
     before the transposition 0.3 us. Each step's results are bit for bit what they were. A tensor that
     something else needs too stays, and what is before it.
     """
-    steps = _tail(graph)
+    steps = tail_of(graph)
     if not steps:
         return
     others = [node for node in graph.node if node not in steps]
@@ -75,7 +75,7 @@ def move_pixels_last(graph: onnx.GraphProto) -> None:
     graph.node.extend([*others, *steps])
 
 
-def _tail(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+def tail_of(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The longest chain of scaling steps and moves that ends in `images` and that nothing else looks into."""
     makes = {tensor: node for node in graph.node for tensor in node.output}
     lengths = {tensor.name: math.prod(tensor.dims) for tensor in graph.initializer}

@@ -7,6 +7,7 @@ import re
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.progress import (
@@ -20,7 +21,7 @@ from rich.progress import (
 
 from generator import Generator
 from generator.artifact import ArtifactError
-from generator.engines import EngineError
+from generator.engines import CACHE, ENGINES, EngineError, Precision, Wanted
 from generator.latents import MAX_SEED
 from generator.pixels import enlarge
 from generator.spec import Label
@@ -64,6 +65,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--truncation", type=float, help="keep latents within [-T, T]")
     parser.add_argument("--scale", type=int, default=1, help="enlarge by a whole factor, 1 to 64")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--engine", choices=ENGINES, help="(default: the best that runs here)")
+    parser.add_argument("--engines", type=Path, default=CACHE, help="the engine cache (default: %(default)s)")
+    parser.add_argument("--precision", choices=get_args(Precision), help="of TensorRT's engine")
     parser.add_argument(
         "--out", type=Path, required=True, help="a folder, X.npz or X.tar (each seed of each label)"
     )
@@ -80,7 +84,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _generate(options: argparse.Namespace, console: Console) -> int:
-    generator = Generator.open(options.artifact, options.threads)
+    engine = Wanted(options.engine, options.threads, options.engines, options.precision)
+    generator = Generator.open(options.artifact, wanted=engine)
     spec = generator.spec
     everything = range(spec.num_classes)
     wanted: list[Label] = list(everything) if "all" in options.label else options.label

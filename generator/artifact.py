@@ -4,6 +4,7 @@
         manifest.json      schema version, name, digest, spec, files with sha256, provenance, parity, metrics
         generator.onnx     the whole of generation: latent, class_vector -> finished uint8 pixels
         generator.cpu.onnx the same in the form that CPUs run fastest; artifacts of earlier versions lack it
+        generator.fp16.onnx the same in half precision, for GPUs; not every generator can be had in it
         directions.npz     the main directions of its latent space; artifacts of earlier versions lack them
         sheet.png          what it makes, for people
 
@@ -18,10 +19,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from generator.directions import Directions, DirectionsError
 from generator.spec import GeneratorSpec, SpecError
@@ -31,6 +32,8 @@ MANIFEST = "manifest.json"
 ONNX = "generator.onnx"
 CPU_ONNX = "generator.cpu.onnx"
 DIRECTIONS = "directions.npz"
+FP16_ONNX = "generator.fp16.onnx"
+IDENTITY = (ONNX, CPU_ONNX)  # of these the digest is; what is only derived from them does not change it
 SHORT_DIGEST = 12  # hexadecimal digits that name a version in links and headers
 
 
@@ -77,8 +80,8 @@ class Manifest:
 
     @cached_property
     def digest(self) -> str:
-        """The generator's identity, sha256: its spec and its ONNX files, nothing else."""
-        graphs = {name: sha for name, sha in self.files.items() if name.endswith(".onnx")}
+        """The generator's identity, sha256: its spec and its float32 graphs, nothing else."""
+        graphs = {name: sha for name, sha in self.files.items() if name in IDENTITY}
         identity = {"spec": self.spec.to_json(), "files": graphs}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
@@ -161,6 +164,11 @@ class Artifact:
         except (DirectionsError, OSError) as error:
             raise ArtifactError(f"{file}: {error}; export the generator again") from error
 
+    def graph_of(self, precision: Literal["fp16", "fp32"]) -> Path | None:
+        """The graph that every runtime takes, in that precision; None where the artifact has none."""
+        name = {"fp32": ONNX, "fp16": FP16_ONNX}[precision]
+        return self.path / name if name in self.manifest.files else None
+
     @classmethod
     def open(cls, path: str | Path) -> Artifact:
         """Reads the manifest and checks the sha256 of every file. Raises ArtifactError."""
@@ -183,10 +191,21 @@ class Artifact:
 
     def record_metrics(self, metrics: Mapping[str, Any]) -> Artifact:
         """Adds measurements to the manifest, in place and at once; the digest stays."""
-        fields = self.manifest.to_json()
-        fields["metrics"] = {**self.manifest.metrics, **metrics}
+        return self._rewrite(replace(self.manifest, metrics={**self.manifest.metrics, **metrics}))
+
+    def add_derived(self, name: str, content: bytes, parity: Mapping[str, Parity]) -> Artifact:
+        """Adds a file that the digest is not of, in place: the manifest, which makes it count, comes last."""
+        unfinished = self.path / f"{name}.unfinished"
+        unfinished.write_bytes(content)
+        os.replace(unfinished, self.path / name)
+        sha256 = hashlib.sha256(content).hexdigest()
+        files, parity = {**self.manifest.files, name: sha256}, {**self.manifest.parity, **parity}
+        return self._rewrite(replace(self.manifest, files=files, parity=parity))
+
+    def _rewrite(self, manifest: Manifest) -> Artifact:
+        """Another manifest of the same generator, put in the place of this one at once."""
         unfinished = self.path / f"{MANIFEST}.unfinished"
-        unfinished.write_text(json.dumps(fields, indent=2) + "\n")
+        unfinished.write_text(json.dumps(manifest.to_json(), indent=2) + "\n")
         os.replace(unfinished, self.path / MANIFEST)
         return Artifact.open(self.path)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from generator.artifact import Artifact
-from generator.engines import Engine, open_engine
+from generator.engines import Engine, Wanted, choose_engine
 from generator.latents import MAX_SEED, Latents, latents
 from generator.paths import Easing, LatentPath, neighbours
 from generator.pixels import Pixels
@@ -32,13 +32,13 @@ class Generator:
         self.engine = engine
 
     @classmethod
-    def open(cls, path: str | Path, threads: int | None = None) -> Generator:
-        """Opens an artifact and starts an engine; `threads` None means all cores.
+    def open(cls, path: str | Path, threads: int | None = None, *, wanted: Wanted | None = None) -> Generator:
+        """Opens an artifact and starts an engine: the best, on all cores, unless told otherwise.
 
-        Raises ArtifactError, EngineError.
+        `threads` is short for `wanted=Wanted(threads=...)`. Raises ArtifactError, EngineError.
         """
         artifact = Artifact.open(path)
-        return cls(artifact, open_engine(artifact, threads))
+        return cls(artifact, choose_engine(artifact, wanted or Wanted(threads=threads)).engine)
 
     @property
     def spec(self) -> GeneratorSpec:

@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from generator.engines import ENGINES
+
 ENTRY = "service.service:Mintage"
 
 
@@ -17,8 +19,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--models", type=Path, help="a generator's folder, or a folder of them")
     parser.add_argument("--workers", type=int, help="processes that share the port")
     parser.add_argument("--threads", type=int, help="CPU threads of each worker's engine")
+    parser.add_argument("--engine", choices=ENGINES, help="(default: the best that runs here)")
     options = parser.parse_args(arguments)
-    for name in ("models", "workers", "threads"):
+    for name in ("models", "workers", "threads", "engine"):
         if (value := getattr(options, name)) is not None:
             os.environ[f"MINTAGE_{name.upper()}"] = str(value)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")

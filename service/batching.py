@@ -11,6 +11,9 @@ fighting with it over the interpreter costs more than it saves. Longer ones run 
 
 While more waits than the next call can take, the event loop rests until the engine is done: what comes
 meanwhile could not be computed sooner, and reading it all at once leaves the engine more of the processor.
+
+An engine on a GPU gets its next call while the pixels of the one before are copied and encoded: it takes
+several calls at once, each on a thread of its own, and the event loop never rests for it.
 """
 
 from __future__ import annotations
@@ -59,11 +62,12 @@ class Job(Struct, eq=False):
     started: float = 0.0
     taken: int = 0  # images already put into batches
     batch: int = 0
-    parts: list[Pixels] = []
+    made: int = 0  # images
+    parts: dict[int, Pixels] = {}  # by the number of their first image
     done: bool = False
 
 
-_Batch = list[tuple[Job, WorkItem]]
+_Batch = list[tuple[Job, WorkItem, int]]  # the number of the item's first image within its job
 _Outcome = Pixels | Exception
 _Computed = tuple[Sequence[_Outcome], float, float]  # of each item; begun, ready: seconds, monotonic
 
@@ -78,16 +82,21 @@ class MicroBatcher:
         max_queue: int,
         images_per_s: float = 0,
         short_call_s: float = 0,
+        calls_at_once: int = 1,
     ) -> None:
         """`run` makes the images of several items in one engine call.
 
         `max_batch` (at least 2) and `max_queue` are counted in images. `images_per_s` is the engine's rate
         where it is known already (0: measured from the first call on). Calls expected to take at most
-        `short_call_s` run on the event loop; 0 means none does.
+        `short_call_s` run on the event loop; 0 means none does. `run` is called from `calls_at_once` threads
+        at a time; where that is more than one, never from the event loop.
         """
         self._run = run
         self._max_batch, self._max_queue = max_batch, max_queue
-        self._images_per_s, self._short_call_s = images_per_s, short_call_s
+        self._images_per_s = images_per_s
+        self._short_call_s = short_call_s if calls_at_once == 1 else 0
+        self._calls_at_once = calls_at_once
+        self._calls = 0  # under way, or about to be
         # Small items go before large ones, but half of each batch is kept for those that wait on the
         # other side: neither can starve the other.
         self._small: deque[Job] = deque()
@@ -96,13 +105,12 @@ class MicroBatcher:
         self._queued = 0  # images
         self._jobs: set[Job] = set()  # that are not done
         self._sweeper: asyncio.TimerHandle | None = None
-        self._call: Future[_Computed] | None = None  # of the engine's thread
+        self._call: Future[_Computed] | None = None  # of the engine's thread, where it has but one
         self._resting = False  # or about to
-        self._busy = False
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._threads = ThreadPoolExecutor(calls_at_once, thread_name_prefix="engine")
 
     @property
     def queued(self) -> int:
@@ -152,7 +160,7 @@ class MicroBatcher:
         loop = asyncio.get_running_loop()
         if self._sweeper is None:
             self._sweeper = loop.call_later(SWEEP_S, self._sweep, loop)
-        if not self._busy:
+        if self._calls < self._calls_at_once:
             self._start(loop)
         return job
 
@@ -198,14 +206,14 @@ class MicroBatcher:
         )
 
     async def close(self) -> None:
-        """Takes no more work, finishes what was accepted, and ends the engine's thread."""
+        """Takes no more work, finishes what was accepted, and ends the engine's threads."""
         self._closed = True
         await self._idle.wait()
-        self._thread.shutdown()
+        self._threads.shutdown()
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sends the next batch to the engine, which is idle."""
-        self._busy = True
+        """Sends the next batch to the engine, which can take one more."""
+        self._calls += 1
         self._idle.clear()
         # Requests that were read in this turn of the event loop join the batch.
         loop.call_soon(self._next, loop)
@@ -220,25 +228,32 @@ class MicroBatcher:
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, count = self._take()
         if not batch:
-            self._busy = False
-            self._idle.set()
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
             return
-        items = [item for _, item in batch]
+        items = [item for _, item, _ in batch]
         if self._images_per_s and count <= self._images_per_s * self._short_call_s:
             self._finish(batch, self._compute(items))
             # Behind the replies to this batch, which are sent first.
             loop.call_soon(self._next, loop)
         else:
-            self._call = self._thread.submit(self._compute, items)
-            call = asyncio.wrap_future(self._call, loop=loop)
+            future = self._threads.submit(self._compute, items)
+            if self._calls_at_once == 1:
+                self._call = future
+            call = asyncio.wrap_future(future, loop=loop)
             call.add_done_callback(lambda done: self._called(loop, batch, done))
 
     def _called(
         self, loop: asyncio.AbstractEventLoop, batch: _Batch, done: asyncio.Future[_Computed]
     ) -> None:
-        self._call = None
-        self._finish(batch, done.result())
-        self._next(loop)
+        if self._calls_at_once > 1:
+            self._next(loop)  # first: it computes while these are delivered
+            self._finish(batch, done.result())
+        else:
+            self._call = None
+            self._finish(batch, done.result())
+            self._next(loop)
 
     def _take(self) -> tuple[_Batch, int]:
         """The next batch and its images: small items whole and large in parts, in the order they came."""
@@ -253,7 +268,7 @@ class MicroBatcher:
         while (job := self._first(self._small, now)) and job.count <= room:  # what large items left over
             room -= self._add(batch, self._small, job.count, now)
         count = self._max_batch - room
-        for job, _ in batch:
+        for job, _, _ in batch:
             job.batch = max(job.batch, count)
         return batch, count
 
@@ -272,7 +287,8 @@ class MicroBatcher:
         """Puts the next `count` images of the first job into the batch."""
         job = queue[0]
         job.started = job.started or now
-        batch.append((job, job.item if count == job.count else job.item.rows(job.taken, job.taken + count)))
+        item = job.item if count == job.count else job.item.rows(job.taken, job.taken + count)
+        batch.append((job, item, job.taken))
         job.taken += count
         self._queued -= count
         if job.taken == job.count:
@@ -300,18 +316,20 @@ class MicroBatcher:
         try:
             self._deliver(batch, *computed)
         except Exception as error:  # such as no memory to put a large request's images together
-            for job, _ in batch:
+            for job, _, _ in batch:
                 self._tell(job, error)
 
     def _deliver(self, batch: _Batch, outcomes: Sequence[_Outcome], began: float, ready: float) -> None:
         made = 0
-        for (job, _), outcome in zip(batch, outcomes, strict=True):
+        for (job, _, first), outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._tell(job, outcome)
                 continue
-            made += len(outcome)
-            job.parts.append(outcome)
-            if job.taken == job.count and not job.done:
+            count = len(outcome)
+            made += count
+            job.made += count
+            job.parts[first] = outcome
+            if job.made == job.count and not job.done:
                 self._tell(job, _whole(job, ready))
         if made:
             rate, before = made / max(ready - began, 1e-6), self._images_per_s
@@ -327,9 +345,10 @@ def _expired(job: Job) -> Expired:
 
 
 def _whole(job: Job, ready: float) -> Made:
-    """All images of a job whose last are computed."""
+    """All images of a job whose last are computed; calls side by side may end in any order."""
+    parts = job.parts
     return Made(
-        images=job.parts[0] if len(job.parts) == 1 else np.concatenate(job.parts),
+        images=parts[0] if len(parts) == 1 else np.concatenate([parts[first] for first in sorted(parts)]),
         queue_ms=(job.started - job.submitted) * 1000,
         engine_ms=(ready - job.started) * 1000,
         batch=job.batch,

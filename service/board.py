@@ -107,6 +107,10 @@ class Board:
             (row[CONNECTIONS] for row in others if row[READY] == 1 and row[BEAT] > latest), default=math.inf
         )
 
+    def tell_lost(self) -> None:
+        """That this worker answers no more."""
+        self.row[READY] = 0.0
+
     def tell_failed(self) -> None:
         self.row[PID], self.row[READY] = float(os.getpid()), FAILED
 

@@ -6,6 +6,7 @@ remember more. Each has a fixed column of the workers' shared table; adding to o
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
@@ -96,6 +97,7 @@ class Metrics(Collector):
 
     def __init__(self, routes: Sequence[str], models: Sequence[str]) -> None:
         self.columns, self.models = 0, tuple(models)
+        self._counting = threading.Lock()  # engine calls are counted on their own threads
         self._all: list[Counter | Histogram] = []
         routes = [*routes, OTHER]
         self._requests = self._counter(
@@ -161,7 +163,8 @@ class Metrics(Collector):
 
     def batch(self, images: int) -> None:
         """One engine call."""
-        self._batch.add(self._board.counts, self._batch.places[""], images)
+        with self._counting:
+            self._batch.add(self._board.counts, self._batch.places[""], images)
 
     def refused(self, model: str) -> None:
         self._board.counts[self._refused.places[model,]] += 1

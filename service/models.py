@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from generator.artifact import MANIFEST, Artifact, ArtifactError
-from generator.engines import Engine, EngineError, open_engine
+from generator.engines import Chosen, DeviceLost, EngineError, choose_engine
 from generator.pixels import Pixels
 from service.batching import Made, MicroBatcher
 from service.board import Board
@@ -21,22 +21,37 @@ from service.errors import Expired, InvalidField, NotFound, Overloaded, Unready
 from service.keys import charge
 from service.metrics import Metrics
 from service.settings import Settings
-from service.watchdog import engine_call
+from service.watchdog import end_soon, engine_call
 from service.work import WorkItem, batch_inputs
 
 AGAIN_S = 0.02  # between two tries to get into a queue that is full
 WARMING_UP = "models are still warming up: ask again in a second"
+LOST = "the GPU was lost; this worker ends and is replaced: send the request again"
+
+logger = logging.getLogger("mintage")
 
 
 class ServedModel:
     """A generator that is warm and takes work items."""
 
-    def __init__(self, artifact: Artifact, engine: Engine, settings: Settings, metrics: Metrics) -> None:
-        """Raises EngineError when the engine fails on a batch, ArtifactError for directions that are none."""
+    def __init__(
+        self,
+        artifact: Artifact,
+        chosen: Chosen,
+        settings: Settings,
+        metrics: Metrics,
+        lost: Callable[[DeviceLost], Exception] = lambda error: error,
+    ) -> None:
+        """`lost` is called when the GPU is gone, and gives what requests are told.
+
+        Raises EngineError when the engine fails on a batch, ArtifactError for directions that are none.
+        """
+        engine = chosen.engine
         self.artifact, self.spec, self.engine = artifact, artifact.spec, engine
+        self.not_taken, self._lost = chosen.not_taken, lost
         self.name, self.id = artifact.manifest.name, artifact.manifest.id
         self.directions = artifact.directions
-        self.max_batch = settings.max_batch or engine.best_batch
+        self.max_batch = settings.max_batch or max(2, engine.best_batch)
         self.metrics = metrics
         self._users, self._unused = 0, asyncio.Event()
         self._unused.set()
@@ -47,6 +62,7 @@ class ServedModel:
             max(1, settings.max_queue // settings.workers),
             images_per_s,
             settings.short_call_ms / 1000,
+            engine.calls_at_once,
         )
 
     async def make(self, item: WorkItem, timeout_s: float) -> Made:
@@ -113,8 +129,11 @@ class ServedModel:
     def _generate(self, items: Sequence[WorkItem]) -> list[Pixels]:
         """One engine call for all items; each gets its own images back. Raises EngineError."""
         inputs = batch_inputs(items, self.spec)
-        with engine_call():
-            images = self.engine.generate(*inputs)
+        try:
+            with engine_call():
+                images = self.engine.generate(*inputs)
+        except DeviceLost as error:
+            raise self._lost(error) from error
         count, size = len(inputs[0]), self.spec.image_size
         if images.shape != (count, size, size, self.spec.channels) or images.dtype != np.uint8:
             raise EngineError(f"the engine made {images.dtype} {images.shape} of a batch of {count}")
@@ -162,8 +181,23 @@ class Models:
 
     def load(self, artifact: Artifact) -> ServedModel:
         """A model, warm but not served yet. Raises EngineError, ArtifactError."""
-        threads = self.settings.threads or max(1, (os.cpu_count() or 1) // self.settings.workers)
-        return ServedModel(artifact, open_engine(artifact, threads), self.settings, self.metrics)
+        chosen = choose_engine(artifact, self.settings.wanted)
+        others = "".join(f"; not {name}: {reason}" for name, reason in chosen.not_taken)
+        logger.info("%s is served by %s%s", artifact.manifest.id, chosen.engine.choice, others)
+        return ServedModel(artifact, chosen, self.settings, self.metrics, self.tell_lost)
+
+    def tell_lost(self, error: DeviceLost) -> Exception:
+        """Ends this worker, since nothing in it can use its GPU again, and tells others of it before.
+
+        Gives what requests are to be told. In a start, which fails, that is the error.
+        """
+        if not self._by_name:
+            return error
+        if self.ready:
+            self.ready = False
+            self.board.tell_lost()
+            end_soon(f"{error}; this worker ends")
+        return Unready(LOST)
 
     def tell_alive(self) -> None:
         """Tells the other workers that this one's event loop turns, and how much waits in it."""

@@ -71,7 +71,11 @@ REPLIES: dict[str, Any] = {
         owned_by=_TEXT,
         version={**_TEXT, "description": "name@digest"},
         default={**_TRUTH, "description": "Whether it answers requests that name no model"},
-        engine=_object(key=_TEXT, choice=_TEXT),
+        engine=_object(
+            key=_TEXT,
+            choice=_TEXT,
+            not_taken=_list(_object(engine=_TEXT, reason=_TEXT)),
+        ),
         warm_batch_sizes=_list(_WHOLE),
         directions=_list(
             _object(

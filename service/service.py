@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import Field
 
 from generator.artifact import ArtifactError
-from generator.engines import EngineError
+from generator.engines import EngineError, check_engine
 from generator.latents import MAX_SEED, MAX_TRUNCATION
 from generator.paths import MAX_KEYFRAMES, Easing
 from generator.pixels import Pixels, contact_sheet, enlarge, to_pillow
@@ -97,7 +97,8 @@ class Mintage:
         """In the first process, before workers are started: are the artifacts whole, the keys usable?"""
         try:
             names = tuple(find_artifacts(settings))
-        except ArtifactError as error:
+            check_engine(settings.engine)
+        except (ArtifactError, EngineError) as error:
             raise SystemExit(f"mintage cannot start: {error}") from error
         board = Board.create(names, settings.workers, Metrics(tuple(ROUTES), names).columns)
         end_when_a_worker_cannot_start(board)

@@ -10,6 +10,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from generator.engines import CACHE, EngineName, Precision, Wanted
+
 PREFIX = "MINTAGE_"
 
 
@@ -40,6 +42,14 @@ class Settings(BaseSettings):
     """Processes that share the port, each with its own queue and engine; one a core, up to eight."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of a worker's engine; None means its share of the cores."""
+    engine: EngineName | None = None
+    """tensorrt, onnxruntime-gpu or onnxruntime, and no other in its place; None means the best that runs."""
+    engines: Path = CACHE
+    """The engine cache, where `python -m export engine` has put engines of TensorRT."""
+    precision: Precision | None = None
+    """fp16 or fp32: of TensorRT's engines; None means fp16 where there is such an engine, else fp32."""
+    fixed_batch: int | None = Field(default=None, ge=1)
+    """TensorRT fills every batch up to this size, so no image depends on its batch; None: to the next."""
     max_batch: int | None = Field(default=None, ge=2, le=1024)
     """Images of one engine call at most; None means what the engine does best: 16 on a CPU."""
     short_call_ms: float = Field(default=15, ge=0)
@@ -88,6 +98,12 @@ class Settings(BaseSettings):
     """A file for one line of JSON a reply, or - for standard output; None means no log."""
     tracing: bool = False
     """Sends OpenTelemetry traces, as the OTEL_* variables say."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """The engine that each worker is to open."""
+        threads = self.threads or max(1, (os.cpu_count() or 1) // self.workers)
+        return Wanted(self.engine, threads, self.engines, self.precision, self.fixed_batch)
 
     @property
     def is_closed(self) -> bool:

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from service.board import Board
 
 EVERY_S = 0.25
-HUNG = 70  # exit status of a worker with a hung engine
+HUNG = 70  # exit status of a worker with a hung engine,
+LOST = 71  # and of one whose GPU is lost
+LAST_REPLIES_S = 0.5  # for what is on its way to clients when a worker ends
 
 logger = logging.getLogger("mintage")
 
@@ -50,6 +52,17 @@ def end_when_an_engine_hangs(timeout_s: float, at_last: Callable[[], None]) -> N
                 os._exit(HUNG)
 
     threading.Thread(target=watch, name="watchdog", daemon=True).start()
+
+
+def end_soon(reason: str) -> None:
+    """Ends this worker, which is replaced by a new one, once it has told its clients.
+
+    Not in order: what a lost GPU leaves behind may hang when it is given back.
+    """
+    logger.critical("%s", reason)
+    timer = threading.Timer(LAST_REPLIES_S, os._exit, (LOST,))
+    timer.daemon = True
+    timer.start()
 
 
 def end_when_a_worker_cannot_start(board: Board) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from export.artifact import export_checkpoint
-from generator.artifact import CPU_ONNX, DIRECTIONS, MANIFEST, Artifact
+from generator.artifact import CPU_ONNX, DIRECTIONS, FP16_ONNX, MANIFEST, Artifact
 from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
 from training.config import Norm, Output, TrainConfig
@@ -57,10 +57,11 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def of_an_earlier_version(path: Path, copy: Path) -> Path:
-    """A copy of an artifact as it was before there were graphs for CPUs and directions."""
+    """A copy of an artifact as it was before there were graphs for CPUs and in float16, and directions."""
     artifact = Artifact.open(path)
     manifest = artifact.manifest
-    kept = {name: sha256 for name, sha256 in manifest.files.items() if name not in (CPU_ONNX, DIRECTIONS)}
+    later = (CPU_ONNX, FP16_ONNX, DIRECTIONS)
+    kept = {name: sha256 for name, sha256 in manifest.files.items() if name not in later}
     engine, parity = next(iter(manifest.parity.items()))
     fields = replace(manifest, files=kept, parity={engine: parity}).to_json()
     del fields["parity"][engine]["reference"]

@@ -18,7 +18,7 @@ from benchmarks.results import Json
 from benchmarks.servers import ROOT, end
 from generator.engines import EngineError
 
-WANTED = ("onnxruntime", "tensorrt")  # engines that one would look for
+WANTED = ("onnxruntime", "onnxruntime_gpu", "tensorrt")  # engines that one would look for
 LIBRARIES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # of NumPy's matrix products
 
 

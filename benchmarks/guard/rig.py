@@ -19,6 +19,7 @@ import uvloop
 from uvicorn.server import ServerState
 
 from generator.artifact import Artifact
+from generator.engines import Chosen
 from generator.pixels import Pixels
 from service.app import App
 from service.connection import BoundedConnection
@@ -43,6 +44,7 @@ class NullEngine:
     key = "null"
     choice = "costs nothing, so that everything else is counted"
     best_batch = 16
+    calls_at_once = 1
 
     def __init__(self, artifact: Artifact) -> None:
         size, channels = artifact.spec.image_size, artifact.spec.channels
@@ -57,7 +59,7 @@ class NullModels(Models):
     """The service's models, each with an engine that costs nothing."""
 
     def load(self, artifact: Artifact) -> ServedModel:
-        return ServedModel(artifact, NullEngine(artifact), self.settings, self.metrics)
+        return ServedModel(artifact, Chosen(NullEngine(artifact)), self.settings, self.metrics)
 
 
 class Replies:

@@ -22,6 +22,7 @@ class OnnxruntimeEngine:
     """
 
     best_batch = 16
+    calls_at_once = 1
 
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         """Raises EngineError for a graph that cannot be loaded or is not a generator's."""

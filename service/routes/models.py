@@ -29,7 +29,11 @@ def _entry(model: ServedModel, models: Models) -> dict[str, Any]:
         "owned_by": "mintage",
         "version": model.id,
         "default": model.name == models.default,
-        "engine": {"key": model.engine.key, "choice": model.engine.choice},
+        "engine": {
+            "key": model.engine.key,
+            "choice": model.engine.choice,
+            "not_taken": [{"engine": name, "reason": reason} for name, reason in model.not_taken],
+        },
         "warm_batch_sizes": model.warm_batches,
         "directions": [
             {"index": index, "explained": round(float(share), 6)}

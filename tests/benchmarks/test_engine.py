@@ -36,7 +36,7 @@ def test_a_percentile_without_enough_calls_is_not_told() -> None:
 
 
 def test_engines_are_those_of_the_generator_and_the_plain_one() -> None:
-    assert {"onnxruntime", PLAIN} <= set(offered())
+    assert set(offered()) == {"onnxruntime", "onnxruntime_gpu", "tensorrt", PLAIN}
     assert threads_of(1) == [1]
     assert threads_of(6) == [1, 2, 4, 6]
     assert Subject("onnxruntime", 1, 2).name == "onnxruntime, 2 processes of 1 thread"

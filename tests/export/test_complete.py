@@ -103,6 +103,40 @@ def test_a_graph_for_cpus_that_makes_other_images_leaves_the_artifact_as_it_was(
     assert list(earlier.parent.iterdir()) == [earlier]
 
 
+@pytest.fixture
+def without_fp16(earlier: Path) -> Path:
+    """As `python -m export` wrote it before there were graphs in float16."""
+    complete_artifact(earlier, fp16_error=1e-9)
+    assert Artifact.open(earlier).graph_of("fp16") is None
+    return earlier
+
+
+def test_the_graph_in_float16_is_added_in_place_and_the_version_stays(without_fp16: Path, grey: Path) -> None:
+    link = without_fp16.parent / "live"
+    link.symlink_to("grey")
+    before = Artifact.open(link).manifest
+    after = complete_artifact(link).manifest
+    assert after.id == before.id
+    assert link.resolve() == without_fp16
+    assert after.files == Artifact.open(grey).manifest.files
+    parity = after.parity["onnxruntime-fp16-cpu"]
+    assert parity.reference == "generator.onnx"
+    assert 1e-5 < parity.max_abs_error <= 2e-3
+    assert {file.name for file in without_fp16.iterdir()} == {"manifest.json", *after.files}
+
+
+def test_a_generator_that_float16_is_too_coarse_for_comes_without_and_is_told_of(
+    without_fp16: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Artifact.open(without_fp16)
+    assert main(["complete", str(without_fp16), "--fp16-error", "1e-6"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "it has no generator.fp16.onnx, and GPUs compute it in float32: parity failed" in told
+    assert "(allowed 1e-06)" in told
+    assert "lacks nothing" not in told
+    assert Artifact.open(without_fp16) == before
+
+
 def test_the_command_completes_and_tells_when_there_is_nothing_to_do(
     earlier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from export.artifact import export_checkpoint
-from generator.artifact import CPU_ONNX, DIRECTIONS, MANIFEST, ONNX, Artifact, ArtifactError
+from generator.artifact import CPU_ONNX, DIRECTIONS, FP16_ONNX, MANIFEST, ONNX, Artifact, ArtifactError
 from generator.engines import EngineError, open_engine
 from tests.conftest import GREY, untrained
 
@@ -23,7 +23,7 @@ def test_an_artifact_describes_itself(grey: Path) -> None:
     assert manifest.spec == GREY
     assert manifest.name == "grey"
     assert manifest.provenance.kimg == 1
-    assert set(manifest.files) == {ONNX, CPU_ONNX, DIRECTIONS, "sheet.png"}
+    assert set(manifest.files) == {ONNX, CPU_ONNX, FP16_ONNX, DIRECTIONS, "sheet.png"}
     assert json.loads((grey / MANIFEST).read_text())["digest"] == manifest.digest
 
 
@@ -34,7 +34,7 @@ def test_the_digest_is_of_the_spec_and_the_graphs_only(copy: Path) -> None:
     assert Artifact.open(copy).manifest.metrics == {"gan_test": {"agreement": 0.5}}
 
 
-@pytest.mark.parametrize("file", [ONNX, CPU_ONNX, DIRECTIONS, "sheet.png"])
+@pytest.mark.parametrize("file", [ONNX, CPU_ONNX, FP16_ONNX, DIRECTIONS, "sheet.png"])
 def test_a_changed_file_is_refused(copy: Path, file: str) -> None:
     content = bytearray((copy / file).read_bytes())
     content[len(content) // 2] ^= 1

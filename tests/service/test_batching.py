@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from generator.pixels import Pixels
 from service import batching
@@ -71,6 +75,67 @@ async def held(batcher: MicroBatcher, engine: HeldEngine) -> asyncio.Task[Made]:
 
 def seeds(made: Made) -> list[int]:
     return made.images.ravel().tolist()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    counts=some.lists(some.integers(1, 30), min_size=1, max_size=30),
+    seed=some.integers(0, 2**32),
+    calls_at_once=some.integers(2, 3),
+)
+def test_calls_side_by_side_that_end_in_any_order_give_each_request_its_own_images(
+    counts: list[int], seed: int, calls_at_once: int
+) -> None:
+    under_way: list[int] = []
+    most, random = 0, Random(seed)
+
+    def run_call(items: Sequence[WorkItem]) -> list[Pixels]:
+        nonlocal most
+        under_way.append(1)
+        most = max(most, len(under_way))
+        time.sleep(random.choice((0, 0.0005, 0.002)))
+        under_way.pop()
+        return [np.array(work.seeds, np.uint8).reshape(-1, 1, 1, 1) for work in items]
+
+    async def run() -> None:
+        batcher = MicroBatcher(run_call, 8, 10_000, short_call_s=1, calls_at_once=calls_at_once)
+        wanted = [[(first + n) % 256 for n in range(count)] for first, count in enumerate(counts)]
+        made = await asyncio.gather(*(batcher.submit(item(*one), 10) for one in wanted))
+        assert [seeds(one) for one in made] == wanted
+        await batcher.close()
+        assert batcher.queued == 0
+
+    asyncio.run(run())
+    assert most <= calls_at_once
+    assert not under_way
+
+
+def test_the_next_batch_is_taken_before_the_images_of_the_one_before_are_delivered() -> None:
+    """And no more calls are under way than the engine takes."""
+    engine = HeldEngine()
+    order: list[tuple[int, int]] = []  # the seed, and how many waited when it was told
+
+    async def run() -> None:
+        batcher = MicroBatcher(engine.run, 2, 100, calls_at_once=2)
+
+        def tell_of(seed: int) -> Callable[[Made | Exception], None]:
+            return lambda outcome: order.append((seed, batcher.queued))
+
+        engine.gate.clear()
+        for n in range(6):
+            batcher.enter(item(n), 10, tell_of(n))
+            if n < 2:
+                await asyncio.to_thread(engine.began.acquire)
+        await asyncio.sleep(0.02)
+        assert engine.batches == [[0], [1]]
+        assert batcher.queued == 4
+        engine.gate.set()
+        await batcher.close()
+
+    asyncio.run(run())
+    assert sorted(engine.batches) == [[0], [1], [2, 3], [4, 5]]
+    assert sorted(seed for seed, _ in order) == list(range(6))
+    assert order[0][1] == 2
 
 
 def test_a_lone_request_is_computed_at_once() -> None:

@@ -84,6 +84,7 @@ class HeldEngine:
 
     def __init__(self, engine: Engine) -> None:
         self.key, self.choice, self.best_batch = engine.key, engine.choice, engine.best_batch
+        self.calls_at_once = engine.calls_at_once
         self._engine = engine
         self.gate, self.began = threading.Event(), threading.Event()
 
