@@ -7,6 +7,7 @@ python -m training --preset rgb-64 --data FOLDER --dry-run   prints the configur
 python -m training.modes --quick                             which modes of a mixture are found, and why
 python -m training evaluate models/fashion --data FOLDER     how good is it?
 python -m training sweep --preset smoke --search generator_lr=1e-4..1e-3:log      tries options
+torchrun --nproc-per-node 2 -m training --preset fashion-28 --data FOLDER         on two GPUs
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from generator.terminal import tell_error
 from training.best import begin_best
 from training.checkpoint import Checkpoint, CheckpointError
 from training.config import ConfigError, TrainConfig
-from training.data import DataError, Dataset, load_dataset, with_data_name
+from training.data import DataError, Dataset, load_dataset, load_test_images, with_data_name
 from training.evaluation import __main__ as evaluation
 from training.evaluation.steps import Steps
 from training.loop import TrainingDiverged, train
@@ -35,6 +36,7 @@ from training.networks import Discriminator, Generator, layer_shapes
 from training.presets import PRESETS
 from training.run_folder import RunFolder
 from training.sweep import __main__ as sweep
+from training.team import Team, joined_team, leads
 from training.trainer import check_run
 
 PROGRAM = "python -m training"
@@ -60,17 +62,19 @@ def main(arguments: list[str]) -> int:
         plan = _plan(arguments)
         dataset = load_dataset(plan.config)
         spec = dataset.spec(plan.config)
-        check_run(plan.config, dataset)
-        if plan.resume_from is None:
+        device = check_run(plan.config, dataset)
+        if plan.resume_from is None and leads():
             plan.folder.check_free()
         if plan.dry_run:
-            _print_plan(plan.config, spec, len(dataset.labels))
+            if leads():
+                _print_plan(plan.config, spec, len(dataset.labels))
             return 0
-        return _train(plan, dataset, spec)
+        with joined_team(device) as team:
+            return _train(plan, dataset, team)
     except KeyboardInterrupt:  # before the run begins: it ends by itself
         return INTERRUPTED
     except (ConfigError, DataError, SpecError, CheckpointError, TrainingDiverged, OSError) as error:
-        return tell_error(error)
+        return tell_error(error) if leads() else 2
 
 
 def _plan(arguments: list[str]) -> _Plan:
@@ -103,15 +107,20 @@ def _plan(arguments: list[str]) -> _Plan:
     return _Plan(with_data_name(config), RunFolder(out), checkpoint, chosen.dry_run)
 
 
-def _train(plan: _Plan, dataset: Dataset, spec: GeneratorSpec) -> int:
+def _train(plan: _Plan, dataset: Dataset, team: Team) -> int:
     """Trains with a progress bar; the exit code."""
     config, folder = plan.config, plan.folder
+    test = load_test_images(config)
+    if not team.leads:
+        ended = train(config, dataset, folder, plan.resume_from, lambda *_: None, test=test, team=team)
+        return INTERRUPTED if ended == "stopped" else 0
     console = Console(stderr=True, markup=False, highlight=False)
+    spec, together = dataset.spec(config), f", {team.size} processes" if team.size > 1 else ""
     console.print(
         f"{config.name}  {len(dataset.labels):,} images of {spec.num_classes} classes, "
-        f"{spec.image_size} x {spec.image_size} x {spec.channels}  ->  {folder.path}"
+        f"{spec.image_size} x {spec.image_size} x {spec.channels}{together}  ->  {folder.path}"
     )
-    best = begin_best(config, dataset, folder.path, Steps(console))
+    best = begin_best(config, dataset, test, folder.path, Steps(console))
     progress = Progress(
         TextColumn("{task.completed:,.0f} / {task.total:,.0f}"),
         BarColumn(bar_width=10),
@@ -128,12 +137,17 @@ def _train(plan: _Plan, dataset: Dataset, spec: GeneratorSpec) -> int:
         def report(images_shown: int, stats: dict[str, float]) -> None:
             progress.update(bar, completed=min(images_shown, total), losses=_losses(stats))
 
-        finished = train(config, dataset, folder, plan.resume_from, report, best)
-    if finished:
-        console.print(f"done: python -m export {folder.path} models/{config.name}")
-        return 0
-    console.print(f"stopped and saved: {PROGRAM} --resume {folder.path}")
-    return INTERRUPTED
+        ended = train(
+            config, dataset, folder, plan.resume_from, report, best,
+            test=test, tell=lambda alarm: console.print(str(alarm), style="red"), team=team,
+        )  # fmt: skip
+    if ended == "stopped":
+        console.print(f"stopped and saved: {PROGRAM} --resume {folder.path}")
+        return INTERRUPTED
+    if ended == "converged":
+        console.print("converged: the last evaluations brought nothing any more")
+    console.print(f"done: python -m export {folder.path} models/{config.name}")
+    return 0
 
 
 def _losses(stats: dict[str, float]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
-from training.data import Dataset, load_test_images
+from training.data import Dataset
 from training.evaluation.classifier import FULL, Protocol
 from training.evaluation.distances import frechet_distance
 from training.evaluation.generated import checkpoint_images
@@ -79,11 +79,13 @@ class BestCheckpoint:
         os.replace(unfinished, self._folder / SCORES)
 
 
-def begin_best(config: TrainConfig, dataset: Dataset, folder: Path, steps: Steps) -> BestCheckpoint | None:
+def begin_best(
+    config: TrainConfig, dataset: Dataset, test: Dataset | None, folder: Path, steps: Steps
+) -> BestCheckpoint | None:
     """What a run keeps its best checkpoint with; None where its options say so, or for too few images."""
     if config.best_kimg is None or len(dataset.labels) < FEWEST:
         return None
-    scorer = Scorer(dataset, load_test_images(config), folder.parent / JUDGES, steps)
+    scorer = Scorer(dataset, test, folder.parent / JUDGES, steps)
     return BestCheckpoint(scorer, folder, config.best_kimg)
 
 

@@ -87,4 +87,9 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
             0 < config.replay < config.batch,
             f"--replay {config.replay}: keep at least a batch, --replay {config.batch}",
         ),
+        (
+            config.stop_when_converged and config.best_kimg is None,
+            "--stop-when-converged without --best-kimg: the rule looks at the evaluations, since a game's "
+            "losses do not tell; add --best-kimg N",
+        ),
     ]

@@ -16,6 +16,7 @@ Norm = Literal["batch", "none"]
 Output = Literal["tanh", "sigmoid"]
 Augmentation = Literal["colour", "translation", "cutout"]
 Fit = Literal["pad", "resize"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 MIN_NETWORK_SIZE = 16
 MAX_NETWORK_SIZE = 128
@@ -53,6 +54,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "beta2_end": (0, 0.99999),
     "ema_halflife_kimg": (0, 1e6),
     "seed": (0, 2**32 - 1),
+    "held_out": (0, 1e6),
     "checkpoint_kimg": (0.001, 1e9),
     "stats_kimg": (0.001, 1e9),
 }
@@ -179,8 +181,21 @@ class TrainConfig:
     """A checkpoint and a sample sheet every so many thousand images."""
     stats_kimg: float = 5
     """A line in stats.jsonl every so many thousand images."""
+    held_out: int | None = None
+    """Images set aside where the data has no test set: how the discriminator scores them, next to those that
+    it learns from, shows overfitting. None: a twentieth, at most 512, and none of fewer than 500."""
+    tensorboard: bool = False
+    """Also write statistics, alarms and sheets for TensorBoard, into the run folder's tensorboard/."""
     best_kimg: float | None = None
     """A small evaluation every so many thousand images keeps the best checkpoint, best.pt; None: none."""
+    stop_when_converged: bool = False
+    """Stop when the last five of those evaluations brought no score that is 1 % better than the best before
+    them (early stopping: Prechelt 1998)."""
+    precision: Precision = "auto"
+    """Of the networks' arithmetic; weights stay float32. auto is bfloat16 on a GPU that has it, else
+    float32."""
+    compile: bool = False
+    """Let torch.compile make the networks' code; the first steps then take minutes."""
     threads: int | None = None
     """CPU threads; None means all cores."""
     device: str = "auto"

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from training.augment import augmented, with_noise
 from training.config import TrainConfig
+from training.evaluation.diversity import same_class_distances
 from training.losses import objective
 from training.packing import pack_images, pack_labels
 from training.regularizers import (
     Score,
     clip_weights,
     gradient_penalty,
-    squared_gradient_norms,
+    squaredgradient_norms,
     zero_centred_penalty,
 )
 from training.replay import Replay
@@ -33,17 +34,26 @@ class Batch(NamedTuple):
     labels: Tensor  # int64 [N]
 
 
-class StepLosses(NamedTuple):
-    generator: Tensor  # scalar
-    discriminator: Tensor  # scalar, penalties included
-    real_accuracy: Tensor  # share of real images that the discriminator takes for real
-    fake_accuracy: Tensor  # share of generated images that it takes for generated
+class StepStats(NamedTuple):
+    """What a step tells of itself, all scalars; those of the discriminator are its last step's."""
+
+    generator_loss: Tensor
+    discriminator_loss: Tensor  # penalties included
+    discriminator_accuracy: Tensor  # share of pairs, real and generated, that it puts in the right order
+    real_score: Tensor  # mean of D(x), logits
+    fake_score: Tensor  # mean of D(G(z))
+    generator_gradient: Tensor  # norm over all weights
+    discriminator_gradient: Tensor
+    real_spread: Tensor  # sum of the distances between real images of one class
+    fake_spread: Tensor  # the same of generated ones, over as many pairs
 
 
 class Game:
     """Two networks with an optimizer each, and the remedies that have a state.
 
     `generate` makes images of labels through the generator; `discriminator(images, labels)` gives logits.
+    `learning` and `judging` are how the discriminator is run in its own steps and in the generator's, for a
+    trainer that does so in another precision or in several processes.
     """
 
     def __init__(
@@ -53,15 +63,18 @@ class Game:
         discriminator: nn.Module,
         generate: Callable[[Tensor], Tensor],
         rng: torch.Generator,
+        learning: Score | None = None,
+        judging: Score | None = None,
     ) -> None:
         self.config, self.rng, self.generate = config, rng, generate
         self.generator, self.discriminator = generator, discriminator
+        self.learning, self.judging = learning or discriminator, judging or discriminator
         self.generator_optimizer = _adam(generator)
         self.discriminator_optimizer = _adam(discriminator)
         self.objective = objective(config.loss, 1 - config.label_smoothing)
         self.replay = Replay(config.replay) if config.replay else None
 
-    def step(self, next_batch: Callable[[], Batch], progress: float) -> StepLosses:
+    def step(self, next_batch: Callable[[], Batch], progress: float) -> StepStats:
         """Discriminator steps, as many as asked for, then one of the generator; `progress` is 0 to 1."""
         self._schedule(progress)
         for left in reversed(range(self.config.discriminator_steps)):
@@ -70,11 +83,16 @@ class Game:
                 generated = self.generate(real.labels)
             of_discriminator = self._step_discriminator(real, generated, progress)
         of_generator = self._step_generator(real, generated, progress)
-        return StepLosses(of_generator, *of_discriminator)
+        return StepStats(
+            generator_loss=of_generator,
+            generator_gradient=gradient_norm(self.generator),
+            **of_discriminator,
+            real_spread=same_class_distances(real.images, real.labels),
+            fake_spread=same_class_distances(generated.detach(), real.labels),
+        )
 
-    def _step_discriminator(
-        self, real: Batch, generated: Tensor, progress: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _step_discriminator(self, real: Batch, generated: Tensor, progress: float) -> dict[str, Tensor]:
+        """Its part of the statistics."""
         fake = Batch(generated.detach(), real.labels)
         if self.replay:
             fake = Batch(*self.replay.mix(*fake, self.rng))
@@ -85,11 +103,14 @@ class Game:
         self.discriminator_optimizer.step()
         if self.config.weight_clip is not None:
             clip_weights(self.discriminator, self.config.weight_clip)
-        return (
-            loss.detach(),
-            (real_logits.detach() > 0).float().mean(),
-            (fake_logits.detach() < 0).float().mean(),
-        )
+        margins = (real_logits - fake_logits).detach()
+        return {
+            "discriminator_loss": loss.detach(),
+            "discriminator_accuracy": (margins.sign().mean() + 1) / 2,  # a draw counts half
+            "real_score": real_logits.detach().mean(),
+            "fake_score": fake_logits.detach().mean(),
+            "discriminator_gradient": gradient_norm(self.discriminator),
+        }
 
     def _judge(self, real: Batch, fake: Batch, progress: float) -> tuple[Tensor, Tensor, Tensor | float]:
         """Logits of real and of generated images, and the penalties on their gradients."""
@@ -99,14 +120,14 @@ class Game:
         images.requires_grad_(r1 > 0 or r2 > 0)
         seen, labels = self._seen(images, progress), pack_labels(labels, config.pack)
         half = len(seen) // 2
-        logits = self._logits(self.discriminator, seen, labels)
+        logits = self._logits(self.learning, seen, labels)
         penalty: Tensor | float = 0.0
         if images.requires_grad:
-            norms = squared_gradient_norms(logits, images).view(-1, config.pack).sum(1)  # by pack
+            norms = squaredgradient_norms(logits, images).view(-1, config.pack).sum(1)  # by pack
             penalty = r1 * zero_centred_penalty(norms[:half]) + r2 * zero_centred_penalty(norms[half:])
         if config.gradient_penalty:
             place = torch.rand(half, generator=self.rng, device=seen.device)
-            distance = gradient_penalty(self.discriminator, seen[:half], seen[half:], labels[:half], place)
+            distance = gradient_penalty(self.learning, seen[:half], seen[half:], labels[:half], place)
             penalty = penalty + config.gradient_penalty * distance
         return logits[:half], logits[half:], penalty
 
@@ -125,7 +146,7 @@ class Game:
         labels = pack_labels(real.labels, config.pack)
         seen = self._seen(generated, progress)
         self.discriminator.requires_grad_(False)
-        score: Score = self.discriminator
+        score = self.judging
         if config.unrolled_steps:
             score = self._score_ahead(torch.cat([self._seen(real.images, progress), seen]), labels)
         fake_logits = score(seen, labels)
@@ -194,3 +215,9 @@ class Game:
 def _adam(network: nn.Module) -> torch.optim.Adam:
     """Rates and decays are set before each step, by the schedule."""
     return torch.optim.Adam(network.parameters(), fused=True)
+
+
+def gradient_norm(network: nn.Module) -> Tensor:
+    """Euclidean norm of the gradient over all weights, a scalar."""
+    gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients)

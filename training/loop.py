@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from types import FrameType
+from typing import Literal
 
 import torch
 
@@ -16,11 +17,28 @@ from training.best import BestCheckpoint
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import Dataset
-from training.game import StepLosses
+from training.monitors.alarms import Alarm, not_a_number
+from training.monitors.convergence import converged
+from training.monitors.held_out import HeldOut, set_aside
+from training.monitors.monitor import Monitor
+from training.monitors.window import Window
 from training.run_folder import RunFolder
+from training.team import ALONE, Team
 from training.trainer import Trainer
 
+LOOK_STEPS = 10  # so often losses are looked at, and a team agrees to go on: both wait for the step at hand
+
 Report = Callable[[int, dict[str, float]], None]  # (images_shown, latest statistics)
+Ended = Literal["finished", "converged", "stopped"]  # stopped: by a signal
+
+
+class Verdict(IntEnum):
+    """What follows from a look at a run; the largest of all processes' holds for all."""
+
+    GO_ON = 0
+    STOP = 1  # by a signal
+    CONVERGED = 2
+    DIVERGED = 3
 
 
 class TrainingDiverged(RuntimeError):
@@ -34,107 +52,140 @@ def train(
     resume_from: Checkpoint | None,
     report: Report,
     best: BestCheckpoint | None = None,
-) -> bool:
-    """Trains to `total_kimg`; True when it got there, False when a signal stopped it (state saved).
+    *,
+    test: Dataset | None = None,
+    tell: Callable[[Alarm], None] = lambda alarm: None,
+    team: Team = ALONE,
+) -> Ended:
+    """Trains to `total_kimg`, or less where a signal or convergence stops it; the state is saved.
 
-    `best` is shown a checkpoint every `best_kimg` and at the end.
+    `best` is shown a checkpoint every `best_kimg` and at the end, `tell` hears alarms; both, and the folder,
+    are the leader's business. `test`: images of the data's own that no step is to see.
 
     Raises ConfigError before anything is written, TrainingDiverged when a loss is not finite.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    trainer = Trainer(config, dataset.spec(config), dataset)
+    learnt_from, unseen = set_aside(config, dataset, test)
+    trainer = Trainer(config, dataset.spec(config), learnt_from, team)
     if resume_from is not None:
         trainer.restore(resume_from)
-    else:
+    elif team.leads:
         folder.check_free()
-    folder.begin(config, trainer.images_shown)
-
-    total = math.ceil(config.total_kimg * 1000)
-    window = _Window(trainer.images_shown)
-    saved_at = trainer.images_shown
-
-    def check_finite(finite: bool) -> None:
-        """So that weights that are no longer numbers never overwrite a good checkpoint."""
-        if not finite:
-            raise TrainingDiverged(
-                f"losses or weights are no longer numbers at {trainer.images_shown / 1000:.1f} kimg; the "
-                f"checkpoint of {saved_at / 1000:.1f} kimg is kept in {folder.path}. Lower learning rates "
-                "help, and spectral normalisation"
-            )
-
-    def save() -> None:
-        nonlocal saved_at
-        check_finite(trainer.finite)
-        folder.save(trainer.checkpoint())
-        saved_at = trainer.images_shown
-
+    held_out = HeldOut(trainer, learnt_from, unseen) if team.leads and unseen else None
+    run = _Run(trainer, folder if team.leads else None, best, held_out, tell, report)
     with _stop_signals() as stopped:
-        while trainer.images_shown < total and not stopped.is_set():
-            window.add(trainer.step())
-            shown = trainer.images_shown
-            check_finite(window.finite)
-            if _crossed(shown, trainer.images_a_step, config.stats_kimg) or shown >= total:
-                folder.add_stats(window.close(shown))
-            report(shown, window.stats)
-            if _crossed(shown, trainer.images_a_step, config.checkpoint_kimg):
-                save()
-            if best and (_crossed(shown, config.batch, best.every_kimg) or shown >= total):
-                check_finite(trainer.finite)
-                best.consider(trainer.checkpoint())
-        if saved_at < trainer.images_shown:
-            save()
-    return trainer.images_shown >= total
+        try:
+            ended = run.train(stopped)
+        except TrainingDiverged:
+            run.close("diverged")
+            raise
+    run.close(ended)
+    return ended
 
 
-def _crossed(images_shown: int, images_a_step: int, every_kimg: float) -> bool:
-    """Whether the last step went over a multiple of `every_kimg`."""
-    every = every_kimg * 1000
-    return images_shown // every > (images_shown - images_a_step) // every
+class _Run:
+    """One call of `train`: the trainer, and all that looks at it."""
 
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: RunFolder | None,
+        best: BestCheckpoint | None,
+        held_out: HeldOut | None,
+        tell: Callable[[Alarm], None],
+        report: Report,
+    ) -> None:
+        """Without a folder it only takes its share of the work."""
+        self.trainer, self.config, self.team = trainer, trainer.config, trainer.team
+        self.folder, self.best, self.held_out, self.report = folder, best, held_out, report
+        self.window = Window(trainer.images_shown, trainer.feed.waited_s, self.team)
+        self.saved_at = trainer.images_shown
+        self.line: dict[str, float] = {}
+        self.monitor: Monitor | None = None
+        if folder:
+            folder.begin(self.config, trainer.images_shown)
+            self.monitor = Monitor(self.config, folder, tell)
+        # To look is to wait for the step at hand, or for the others.
+        at_once = self.team.size == 1 and trainer.device.type == "cpu"
+        self.look_steps = 1 if at_once else LOOK_STEPS
 
-class _Window:
-    """Sums losses until the next line of statistics."""
+    def train(self, stopped: threading.Event) -> Ended:
+        """Steps until the end; the checkpoint is written, the summary is not yet."""
+        total, steps, verdict = math.ceil(self.config.total_kimg * 1000), 0, Verdict.GO_ON
+        while self.trainer.images_shown < total and verdict == Verdict.GO_ON:
+            self.window.add(self.trainer.step())
+            steps, ends = steps + 1, self.trainer.images_shown >= total
+            writes = ends or self._due(self.config.stats_kimg)
+            saves = ends or self._due(self.config.checkpoint_kimg)
+            if steps % self.look_steps == 0 or writes or saves:
+                verdict = self._verdict(stopped)
+            if writes:
+                self._add_line()
+            self.report(self.trainer.images_shown, self.line)
+            if saves:
+                self._save()
+            if self.best and (ends or self._due(self.best.every_kimg)):
+                self._check(self.trainer.finite)
+                self.best.consider(self.trainer.checkpoint())
+        if self.saved_at < self.trainer.images_shown:
+            self._save()
+        if self.trainer.images_shown >= total:
+            return "finished"
+        return "converged" if verdict == Verdict.CONVERGED else "stopped"
 
-    def __init__(self, images_shown: int) -> None:
-        self.stats: dict[str, float] = {}
-        self._start(images_shown)
+    def close(self, ended: str) -> None:
+        if self.monitor:
+            self.monitor.close(ended, self.trainer.images_shown / 1000)
 
-    def _start(self, images_shown: int) -> None:
-        self._sums, self._steps = torch.zeros(4), 0
-        self._since, self._from = time.perf_counter(), images_shown
+    def _verdict(self, stopped: threading.Event) -> Verdict:
+        """What all processes do after this step. Raises TrainingDiverged."""
+        mine = Verdict.GO_ON
+        if stopped.is_set():
+            mine = Verdict.STOP
+        if self.config.stop_when_converged and self.best and converged(self.best.scores):
+            mine = Verdict.CONVERGED
+        if not self.window.finite:
+            mine = Verdict.DIVERGED
+        verdict = Verdict(self.team.largest(mine))
+        self._check(verdict != Verdict.DIVERGED)
+        return verdict
 
-    def add(self, losses: StepLosses) -> None:
-        self._sums += torch.stack(list(losses)).cpu()
-        self._steps += 1
+    def _check(self, finite: bool) -> None:
+        """So that weights that are no longer numbers never overwrite a good checkpoint."""
+        if finite:
+            return
+        alarm = not_a_number(self.trainer.images_shown / 1000, self.saved_at / 1000)
+        if self.monitor:
+            self.monitor.alarm(alarm)
+        kept = (
+            f"the checkpoint of {self.saved_at / 1000:.1f} kimg is kept"
+            if self.saved_at
+            else "none was saved"
+        )
+        raise TrainingDiverged(
+            f"losses or weights are no longer numbers at {alarm.kimg:.1f} kimg; {kept} in "
+            f"{self.folder.path if self.folder else 'the run folder'}. {alarm.remedy}"
+        )
 
-    @property
-    def finite(self) -> bool:
-        """Whether every loss so far was a number."""
-        return bool(self._sums.isfinite().all())
+    def _add_line(self) -> None:
+        self.line = self.window.close(self.trainer.images_shown, self.trainer.feed.waited_s)
+        if self.held_out:
+            self.line |= self.held_out.scores()
+        if self.monitor:
+            self.monitor.add(self.line)
 
-    def close(self, images_shown: int) -> dict[str, float]:
-        means = (self._sums / self._steps).tolist()
-        seconds = time.perf_counter() - self._since
-        self.stats = {
-            "kimg": images_shown / 1000,
-            "images_per_s": round((images_shown - self._from) / seconds, 1),
-            **{
-                key: round(mean, 5)
-                for key, mean in zip(
-                    (
-                        "generator_loss",
-                        "discriminator_loss",
-                        "discriminator_real_accuracy",
-                        "discriminator_fake_accuracy",
-                    ),
-                    means,
-                    strict=True,
-                )
-            },
-        }
-        self._start(images_shown)
-        return self.stats
+    def _save(self) -> None:
+        self._check(self.trainer.finite)
+        if self.folder and self.monitor:
+            sheet = self.folder.save(self.trainer.checkpoint())
+            self.monitor.sheet(self.trainer.images_shown / 1000, sheet)
+        self.saved_at = self.trainer.images_shown
+
+    def _due(self, every_kimg: float) -> bool:
+        """Whether the last step went over a multiple of `every_kimg`."""
+        every, shown = every_kimg * 1000, self.trainer.images_shown
+        return shown // every > (shown - self.trainer.images_a_step) // every
 
 
 @contextmanager

@@ -1,9 +1,11 @@
-"""The folder of a run: config.json, stats.jsonl, sample sheets, the last checkpoint."""
+"""The folder of a run: configuration, statistics, sample sheets, the last checkpoint."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from training.checkpoint import FILE_NAME, Checkpoint
 from training.config import ConfigError, TrainConfig
 from training.networks import Generation, Generator
 
+STATS = "stats.jsonl"
 SHEET_ROWS, SHEET_COLUMNS = 10, 12  # at most so many classes, so many seeds
 
 
@@ -41,7 +44,7 @@ class RunFolder:
         """Creates the folder, or cuts the statistics back to the checkpoint that the run resumes from."""
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n")
-        stats = self.path / "stats.jsonl"
+        stats = self.path / STATS
         lines = stats.read_text().splitlines(keepends=True) if stats.exists() else []
         kept = [
             line
@@ -50,16 +53,21 @@ class RunFolder:
         ]
         stats.write_text("".join(kept))
 
-    def add_stats(self, stats: dict[str, float]) -> None:
-        with (self.path / "stats.jsonl").open("a") as file:
+    def read_stats(self) -> list[dict[str, Any]]:
+        """The lines so far, alarms among them."""
+        return [json.loads(line) for line in (self.path / STATS).read_text().splitlines()]
+
+    def add_stats(self, stats: Mapping[str, Any]) -> None:
+        with (self.path / STATS).open("a") as file:
             file.write(json.dumps(stats) + "\n")
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save(self, checkpoint: Checkpoint) -> Image.Image:
         """The checkpoint, and a sheet of what it makes: the same classes and seeds each time."""
         checkpoint.save(self.checkpoint_file)
         kimg = checkpoint.images_shown / 1000
         sheet = sample_sheet(checkpoint.generator(), checkpoint.spec)
         sheet.save(self.path / f"sheet-{kimg:06.0f}-kimg.png")
+        return sheet
 
 
 def sample_sheet(generator: Generator, spec: GeneratorSpec) -> Image.Image:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from generator.pixels import HALF_RANGE
 from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
 from training.config import ConfigError, TrainConfig
 from training.data import Dataset
-from training.game import Batch, Game, StepLosses
+from training.execution import placed, runner, set_up
+from training.feed import Feed
+from training.game import Batch, Game, StepStats
 from training.networks import (
     Discriminator,
     Generator,
@@ -23,6 +25,7 @@ from training.networks import (
     padding,
     reestimate_batch_norm,
 )
+from training.team import ALONE, Team, check_team
 
 NORM_BATCHES, NORM_BATCH = 32, 128  # images that batch-norm statistics are re-estimated on
 # Options that shape networks or data: a checkpoint fits only the values it was made with.
@@ -36,59 +39,64 @@ FIXED_BY_CHECKPOINT = (
 class Trainer:
     """Both networks, their optimizers, the averaged generator, and where in the data the run is.
 
-    The order of the data depends on seed and progress alone, and all random state is in the checkpoint,
-    so a resumed run continues as if it had never stopped.
+    The order of the data and all that is drawn at random depend on seed and progress alone, so a resumed run
+    continues as if it had never stopped. In a team each process has its share of every batch.
     """
 
-    def __init__(self, config: TrainConfig, spec: GeneratorSpec, dataset: Dataset) -> None:
+    def __init__(
+        self, config: TrainConfig, spec: GeneratorSpec, dataset: Dataset, team: Team = ALONE
+    ) -> None:
         self.device = check_run(config, dataset)
-        self.config, self.spec = config, spec
+        self.config, self.spec, self.team = config, spec, team
+        set_up(self.device)
         torch.manual_seed(config.seed)
-        self.rng = torch.Generator(self.device).manual_seed(config.seed)
-        self.generator = Generator.of(spec, config).to(self.device)
-        self.discriminator = Discriminator(spec, config).to(self.device)
+        self.rng = torch.Generator(self.device)  # of latents: those of the whole batch, in every process
+        self.own_rng = torch.Generator(self.device)  # of all else: each process draws its own
+        self.generator, self.discriminator = Generator.of(spec, config), Discriminator(spec, config)
+        self.generator_ema = copy.deepcopy(self.generator).to(self.device).requires_grad_(False)
+        self.generator_ema.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for network in (self.generator, self.discriminator):
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.game = Game(config, self.generator, self.discriminator, self._generate, self.rng)
+            placed(network, self.device, team)
+        # Penalties on gradients differentiate twice, which compiled networks cannot.
+        twice = any((config.gradient_penalty, config.r1, config.r1_end, config.r2, config.r2_end))
+        judged = config.compile and not twice
+        settings = config, self.device, team
+        self._run_generator = runner(self.generator, *settings, compiled=config.compile, learns=True)
+        self.game = Game(
+            config,
+            self.generator,
+            self.discriminator,
+            self._generate,
+            self.own_rng,
+            learning=runner(self.discriminator, *settings, compiled=judged, learns=True),
+            judging=runner(self.discriminator, *settings, compiled=judged, learns=False),
+        )
         self.images_shown = 0
-        self.images = _padded(dataset, network_size(spec.image_size))  # uint8 [N, C, size, size]
+        self.images = padded(dataset, network_size(spec.image_size))  # uint8 [N, C, size, size]
         self.labels = torch.from_numpy(dataset.labels)
+        self.feed = Feed(self.images, self.labels, config, self.device, team)
 
     @property
     def images_a_step(self) -> int:
         """Real images shown in one step: a batch for each step of the discriminator."""
         return self.config.batch * self.config.discriminator_steps
 
-    def step(self) -> StepLosses:
+    def step(self) -> StepStats:
         """So many steps of the discriminator as asked for, then one of the generator."""
-        losses = self.game.step(self._next_batch, self.images_shown / (self.config.total_kimg * 1000))
+        for stream, rng in ((0, self.rng), (1 + self.team.rank, self.own_rng)):
+            rng.manual_seed(_mixed(self.config.seed, self.images_shown, stream))
+        stats = self.game.step(self._next_batch, self.images_shown / (self.config.total_kimg * 1000))
         self._average()
-        return losses
+        return stats
 
     def _next_batch(self) -> Batch:
-        """The next real images, float32 [B, C, size, size] in [-1, 1], and their labels."""
-        batch = self.config.batch
-        batches_per_epoch = len(self.labels) // batch
-        epoch, position = divmod(self.images_shown // batch, batches_per_epoch)
-        if position == 0 or not hasattr(self, "_order"):
-            shuffle = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
-            self._order = torch.randperm(len(self.labels), generator=shuffle)
-        rows = self._order[position * batch : (position + 1) * batch]
-        images = self.images[rows].to(self.device).float() / HALF_RANGE - 1
-        if self.config.mirror:
-            flip = torch.rand(batch, 1, 1, 1, generator=self.rng, device=self.device) < 0.5
-            images = torch.where(flip, images.flip(3), images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        self.images_shown += batch
-        return Batch(images, self.labels[rows].to(self.device))
+        self.images_shown += self.config.batch
+        return self.feed.next()
 
     def _generate(self, labels: Tensor) -> Tensor:
         """Images of labels [N] by the generator as it is, [N, C, size, size]."""
-        images: Tensor = self.generator(
-            draw_latents(self.spec, len(labels), self.rng), one_hot(labels, self.spec.num_classes).float()
-        )
-        return images
+        latents = draw_latents(self.spec, len(labels) * self.team.size, self.rng)
+        return self._run_generator(self.team.share(latents), one_hot(labels, self.spec.num_classes).float())
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -128,7 +136,6 @@ class Trainer:
             training_state={
                 "game": self.game.state_dict(),
                 "generator_average": self.generator_ema.state_dict(),
-                "random_state": self.rng.get_state(),
             },
         )
 
@@ -149,14 +156,15 @@ class Trainer:
         state = checkpoint.training_state
         self.game.load_state_dict(state["game"])
         self.generator_ema.load_state_dict(state["generator_average"])
-        self.rng.set_state(state["random_state"])
         self.images_shown = checkpoint.images_shown
+        self.feed.seek(self.images_shown)
 
 
 def check_run(config: TrainConfig, dataset: Dataset) -> torch.device:
     """The device that a run will use. Raises ConfigError for options that data or machine do not allow."""
     if config.batch > len(dataset.labels):
         raise ConfigError(f"--batch {config.batch}: the data has {len(dataset.labels)} images; use fewer")
+    check_team(config)
     return _device(config.device)
 
 
@@ -170,7 +178,12 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _padded(dataset: Dataset, size: int) -> Tensor:
+def _mixed(*numbers: int) -> int:
+    """A seed of 32 bits, of which torch's generator for CPUs takes no more."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def padded(dataset: Dataset, size: int) -> Tensor:
     """Images at the networks' size, edges repeated all around: uint8 [N, C, size, size]."""
     images = torch.from_numpy(dataset.images).permute(0, 3, 1, 2)  # [N, C, H, W]
     before, after = padding(dataset.images.shape[1], size)

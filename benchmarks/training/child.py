@@ -1,6 +1,7 @@
-"""python -m benchmarks.training.child: both loops in one process, in turns, on one preset's networks.
+"""python -m benchmarks.training.child: all loops in one process, in turns, on one preset's networks.
 
-Writes a line of JSON: {"ours": [images/s of each repeat], "textbook": [...], "torch": version, ...}.
+Writes a line of JSON: {"ours": [images/s of each repeat], "unwatched": [...], "textbook": [...], ...}.
+"Unwatched" is our loop without its monitors.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, cast
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from benchmarks.training.textbook import Textbook
 from training.data import Dataset
+from training.monitors.held_out import HeldOut
+from training.monitors.window import Window
 from training.networks import count_parameters
 from training.presets import PRESETS
+from training.team import ALONE
 from training.trainer import Trainer
 
 SHAPES = {"fashion-28": (28, 1), "cifar-32": (32, 3), "rgb-64": (64, 3)}  # pixels and channels of the data
@@ -36,11 +41,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    ours, textbook = loops(options.preset)
-    rates: dict[str, list[float]] = {"ours": [], "textbook": []}
+    steps = loops(options.preset)
+    rates: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(options.repeats):
-        turns = [("ours", ours), ("textbook", textbook)]
-        for name, step in turns if repeat % 2 == 0 else turns[::-1]:
+        for name, step in list(steps.items())[:: 1 if repeat % 2 == 0 else -1]:
             rates[name].append(_rate(step, options.seconds))
     about = {
         "preset": options.preset,
@@ -52,31 +56,52 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def trainer(preset: str) -> Trainer:
-    """Ours, on random pixels, with the objective of the textbook."""
+def random_images(preset: str) -> Dataset:
+    """Random pixels of the shape of a preset's data."""
     size, channels = SHAPES[preset]
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (IMAGES, size, size, channels), dtype=np.uint8)
-    labels = np.arange(IMAGES) % CLASSES
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, size, size, channels), dtype=np.uint8)
+    return Dataset(images, np.arange(IMAGES) % CLASSES, tuple(f"class {n}" for n in range(CLASSES)))
+
+
+def trainer(preset: str) -> Trainer:
+    """Ours, with the objective of the textbook."""
+    dataset = random_images(preset)
     config = replace(PRESETS[preset], loss="nonsaturating", augment=(), mirror=False, device="cpu")
-    dataset = Dataset(images, labels, tuple(f"class {n}" for n in range(CLASSES)))
-    return Trainer(replace(config, channels=cast(Literal[1, 3], channels)), dataset.spec(config), dataset)
+    channels = cast(Literal[1, 3], dataset.images.shape[3])
+    return Trainer(replace(config, channels=channels), dataset.spec(config), dataset)
 
 
-def loops(preset: str) -> tuple[Callable[[], int], Callable[[], int]]:
-    """A step of each loop; both return the number of real images that they showed."""
+def loops(preset: str) -> dict[str, Callable[[], int]]:
+    """A step of each loop; each returns the number of real images that it showed."""
     mine = trainer(preset)
     book = Textbook(mine.config, mine.spec, mine.images, mine.labels)
+    dataset = random_images(preset)
+    held_out = HeldOut(mine, dataset, dataset)  # for its cost, whichever images
+    window = Window(0, 0, ALONE)
 
     def ours() -> int:
-        torch.stack(list(mine.step())).sum().item()  # statistics are looked at as in a run
+        window.add(mine.step())
+        assert window.finite  # statistics are looked at as in a run
+        if mine.images_shown % (mine.config.stats_kimg * 1000) < mine.images_a_step:
+            window.close(mine.images_shown, 0)
+            held_out.scores()
+        return mine.images_a_step
+
+    def unwatched() -> int:
+        with patch.multiple("training.game", same_class_distances=_nothing, gradient_norm=_nothing):
+            stats = mine.step()
+        assert torch.isfinite(stats.generator_loss + stats.discriminator_loss)
         return mine.images_a_step
 
     def textbook() -> int:
         book.step()
         return mine.config.batch
 
-    return ours, textbook
+    return {"ours": ours, "unwatched": unwatched, "textbook": textbook}
+
+
+def _nothing(*_: object) -> torch.Tensor:
+    return torch.zeros(())
 
 
 def parameters(preset: str) -> dict[str, int]:

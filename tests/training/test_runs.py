@@ -59,10 +59,19 @@ def test_a_run_leaves_configuration_statistics_sheets_and_a_checkpoint(npz: Path
         "config.json",
         "sheet-000000-kimg.png",
         "stats.jsonl",
+        "stats.png",
+        "summary.json",
     ]
     stats = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
     assert [line["kimg"] for line in stats] == pytest.approx([0.032 * n for n in range(1, 11)])
-    assert {"images_per_s", "generator_loss", "discriminator_loss"} < stats[0].keys()
+    assert stats[0].keys() == {
+        "kimg", "images_per_s", "data_wait", "generator_loss", "discriminator_loss", "discriminator_accuracy",
+        "real_score", "fake_score", "generator_gradient", "discriminator_gradient", "diversity",
+    }  # fmt: skip
+    assert all(0 <= line["data_wait"] < 1 and 0 <= line["discriminator_accuracy"] <= 1 for line in stats)
+    assert json.loads((out / "summary.json").read_text()) == {
+        "ended": "finished", "kimg": 0.32, "last": stats[-1], "alarms": [],
+    }  # fmt: skip
     checkpoint = Checkpoint.load(out)
     assert checkpoint.images_shown == 320
     assert checkpoint.data_images == 96
@@ -102,7 +111,8 @@ def test_a_killed_run_resumes_and_ends_as_if_it_had_never_stopped(
     assert 0 < shown < 2400
     assert run("--resume", killed) == 0
     torch.testing.assert_close(weights(killed), weights(whole), rtol=0, atol=0)
-    kimg = [json.loads(line)["kimg"] for line in (killed / "stats.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (killed / "stats.jsonl").read_text().splitlines()]
+    kimg = [line["kimg"] for line in lines if "alarm" not in line]
     assert kimg == sorted(set(kimg))
     assert len(kimg) == 75
 

@@ -35,20 +35,20 @@ def split_real(dataset: Dataset, test: Dataset | None = None) -> RealImages:
 
     Raises DataError for too few images, or a test set of other classes or sizes.
     """
-    test = None if test is None else _fitted(test, dataset)
+    test = None if test is None else fitted(test, dataset)
     parts = 1 if test is not None else 2
     if len(dataset.labels) < FEWEST:
         raise DataError(f"{len(dataset.labels)} images: to measure a generator takes at least {FEWEST}")
     share = min(1 / SHARE, LARGEST_PART / len(dataset.labels))
-    rows, place = _interleaved(dataset.labels)
+    rows, place = interleaved(dataset.labels)
     cuts = np.searchsorted(place, [share, parts * share])
     reference, between, training = (rows_of(dataset, part) for part in np.split(rows, cuts))
     if test is None:
         return RealImages(training, reference, between, False)
-    return RealImages(training, reference, rows_of(test, _interleaved(test.labels)[0][:LARGEST_PART]), True)
+    return RealImages(training, reference, rows_of(test, interleaved(test.labels)[0][:LARGEST_PART]), True)
 
 
-def _interleaved(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def interleaved(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Shuffled rows in which every class is spread evenly, and the place of each in its class, in (0, 1).
 
     So the first so many rows have each class as often as all of them have.
@@ -79,7 +79,7 @@ def data_digest(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _fitted(test: Dataset, dataset: Dataset) -> Dataset:
+def fitted(test: Dataset, dataset: Dataset) -> Dataset:
     """The test set, its labels counted as the data's. Raises DataError where it does not fit."""
     if strangers := set(test.class_names) - set(dataset.class_names):
         raise DataError(

@@ -40,11 +40,12 @@ def main(arguments: list[str]) -> int:
         check_run(plan.config, dataset)
         sweep = Sweep(options.out or Path(f"runs/sweep-{options.preset or plan.config.name}"), plan)
         steps = Steps(console)
-        scorer = Scorer(dataset, load_test_images(plan.config), sweep.folder.parent / JUDGES, steps, QUICK)
+        test = load_test_images(plan.config)
+        scorer = Scorer(dataset, test, sweep.folder.parent / JUDGES, steps, QUICK)
         finished = True
         while finished and len(sweep.finished) < options.trials:
             with steps.step(f"trial {len(sweep.finished) + 1} of {options.trials}") as report:
-                finished = sweep.run_trial(dataset, scorer, report)
+                finished = sweep.run_trial(dataset, scorer, report, test)
     except KeyboardInterrupt:  # before the first trial: trials end by themselves
         return INTERRUPTED
     except (ConfigError, DataError, SpecError, OSError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,32 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial, TrialState
 
+from training.plot_style import LOST, MINT, STYLE
 from training.sweep.results import options_of
 from training.sweep.searched import Searched
 
 FILE = "results.png"
-MINT, INK, FAINT, LOST = "#0b7a5c", "#1f2a30", "#d7dde0", "#a9b4ba"
 PANEL = 3.1  # inches
 PER_ROW = 4
-STYLE: Any = {
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.minor.size": 0,
-    "ytick.minor.size": 0,
-}
 
 
 def plot_results(folder: Path, trials: Sequence[FrozenTrial], searched: Sequence[Searched]) -> Path | None:

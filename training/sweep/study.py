@@ -123,7 +123,13 @@ class Sweep:
         """Trials that came to an end, their own or an early one."""
         return self.study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
 
-    def run_trial(self, dataset: Dataset, scorer: Scorer, report: Callable[[float], None]) -> bool:
+    def run_trial(
+        self,
+        dataset: Dataset,
+        scorer: Scorer,
+        report: Callable[[float], None],
+        test: Dataset | None = None,
+    ) -> bool:
         """One more trial; False when a signal stopped it. `report` hears the share that is done."""
         trial = self.study.ask()
         values = {one.option: one.suggest(trial) for one in self.plan.searched}
@@ -135,19 +141,20 @@ class Sweep:
         best = BestCheckpoint(scorer, folder, self.plan.trial_kimg / SCORES_PER_TRIAL, _prune_on(trial))
         try:
             config = self.plan.trial_config(values, folder)
-            finished = train(
+            ended = train(
                 config,
                 dataset,
                 run,
                 None,
                 lambda shown, stats: report(min(1, shown / total)),
                 best,
+                test=test,
             )
         except (optuna.TrialPruned, TrainingDiverged, ConfigError) as error:
             trial.set_user_attr(WHY, _why(error))
             self.study.tell(trial, state=TrialState.PRUNED)
             return True
-        if not finished:
+        if ended == "stopped":
             self.study.tell(trial, state=TrialState.FAIL)
             self.study.enqueue_trial(trial.params)
             return False

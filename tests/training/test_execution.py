@@ -1,0 +1,36 @@
+"""Mixed precision changes arithmetic, never the weights' type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.training.test_trainer import trainer
+from training.config import TrainConfig
+from training.execution import mixed_precision
+
+
+def losses(precision: str, **options: Any) -> torch.Tensor:
+    subject = trainer(precision=precision, **options)
+    told = torch.stack([torch.stack(list(subject.step())) for _ in range(3)])
+    weights = [*subject.generator.parameters(), *subject.discriminator.parameters()]
+    assert {weight.dtype for weight in weights} == {torch.float32}
+    return told
+
+
+PENALISED = {"loss": "relativistic", "r1": 0.1, "r2": 0.1, "spectral_norm": False, "generator_norm": "none"}
+
+
+@pytest.mark.parametrize("options", [{}, PENALISED], ids=["defaults", "penalties"])
+def test_bfloat16_comes_near_float32(options: dict[str, Any]) -> None:
+    exact, mixed = losses("float32", **options), losses("bfloat16", **options)
+    assert not torch.equal(exact, mixed)
+    torch.testing.assert_close(mixed, exact, rtol=0.1, atol=0.05)
+
+
+def test_a_processor_trains_in_float32_unless_told_otherwise() -> None:
+    cpu = torch.device("cpu")
+    assert not mixed_precision(TrainConfig(), cpu)
+    assert mixed_precision(TrainConfig(precision="bfloat16"), cpu)

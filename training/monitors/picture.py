@@ -1,0 +1,100 @@
+"""stats.png: all monitors over the run, with the alarms where they were raised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from training.monitors.alarms import LEAST_DIVERSITY, Alarm
+from training.monitors.window import Line
+from training.plot_style import ALARM, BLUE, INK, LOST, MINT, RUST, SLATE, STYLE
+
+FILE = "stats.png"
+COLUMNS, WIDTH, HEIGHT = 4, 3.1, 2.5  # panels a row, inches of each
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    series: tuple[tuple[str, str, str], ...]  # (key of a line, its name here, colour)
+    unit: str = ""
+    marks: tuple[tuple[float, str], ...] = ()  # heights that mean something
+    low: float | None = None  # of the axis
+    logarithmic: bool = False
+
+
+PANELS = (
+    Panel(
+        "Discriminator's accuracy", (("discriminator_accuracy", "", SLATE),), "pairs in the right order",
+        ((0.5, "1/2: it cannot tell"),), low=0.4,
+    ),
+    Panel("Its scores", (("real_score", "D(x)", MINT), ("fake_score", "D(G(z))", RUST)), "mean logit"),
+    Panel(
+        "Overfitting",
+        (("training_score", "training", MINT), ("held_out_score", "held out", BLUE),
+         ("fake_score", "D(G(z))", RUST)),
+        "mean logit",
+    ),
+    Panel(
+        "Diversity within a class", (("diversity", "", RUST),), "distance, as a share of the data's",
+        ((1.0, "the data's"), (LEAST_DIVERSITY, "alarm")), low=0,
+    ),
+    Panel(
+        "Losses", (("generator_loss", "generator", RUST), ("discriminator_loss", "discriminator", SLATE)),
+    ),
+    Panel(
+        "Gradient norms",
+        (("generator_gradient", "generator", RUST), ("discriminator_gradient", "discriminator", SLATE)),
+        logarithmic=True,
+    ),
+    Panel("Speed", (("images_per_s", "", SLATE),), "images/s", low=0),
+    Panel("Waiting for data", (("data_wait", "", SLATE),), "share of the time", low=0),
+)  # fmt: skip
+
+
+def draw_stats(folder: Path, lines: Sequence[Line], alarms: Sequence[Alarm]) -> Path | None:
+    """Writes the picture; None where there are no statistics yet."""
+    if not lines:
+        return None
+    rows = len(PANELS) // COLUMNS
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(COLUMNS * WIDTH, rows * HEIGHT + 0.25 * len(alarms)), layout="constrained")
+        for panel, axes in zip(PANELS, figure.subplots(rows, COLUMNS).flat, strict=True):
+            _draw(axes, panel, lines, alarms)
+        if alarms:
+            told = "\n".join(f"{alarm.kind} at {alarm.kimg:g} kimg: {alarm.seen}" for alarm in alarms)
+            figure.supxlabel(told, x=0.01, ha="left", fontsize=9, color=ALARM)
+        unfinished = folder / f"{FILE}.unfinished"
+        figure.savefig(unfinished, dpi=120, format="png")
+    return unfinished.replace(folder / FILE)
+
+
+def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], alarms: Sequence[Alarm]) -> None:
+    for key, name, colour in panel.series:
+        there = [line for line in lines if key in line]
+        kimg, values = [line["kimg"] for line in there], [line[key] for line in there]
+        axes.plot(kimg, values, color=colour, linewidth=1.4, label=name, marker="." if len(there) < 2 else "")
+    for height, meaning in panel.marks:
+        axes.axhline(height, color=LOST, linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            meaning, (1, height), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
+            ha="right", fontsize=8, color=INK,
+        )  # fmt: skip
+    for alarm in alarms:
+        axes.axvline(alarm.kimg, color=ALARM, linewidth=1, linestyle=(0, (2, 2)))
+    if not any(key in line for line in lines for key, _, _ in panel.series):
+        axes.text(0.5, 0.5, "nothing to compare with", transform=axes.transAxes, ha="center", color=SLATE)
+    axes.set_title(panel.title)
+    axes.set_ylabel(panel.unit)
+    axes.set_xlabel("kimg")
+    if panel.logarithmic:
+        axes.set_yscale("log")
+    if panel.low is not None:
+        axes.set_ylim(bottom=panel.low)
+    if len(panel.series) > 1:
+        axes.legend(frameon=False, fontsize=8, handlelength=1.2, loc="best")
