@@ -63,13 +63,13 @@ ALONE = Team()
 
 
 def expected_size() -> int:
-    """So many processes were started together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """So many processes torchrun has started together."""
+    return int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
 
 
 def leads() -> bool:
     """Whether this process is the one that tells, also before it has joined the others."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return expected_size() == 1 or os.environ["RANK"] == "0"
 
 
 def check_team(config: TrainConfig) -> None:

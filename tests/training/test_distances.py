@@ -7,7 +7,7 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from training.evaluation.distances import frechet_distance, kernel_distance
-from training.evaluation.diversity import class_diversity
+from training.evaluation.diversity import class_diversity, same_class_distances
 
 
 def drawn(count: int, seed: int, scale: float = 1.0) -> Tensor:
@@ -74,3 +74,14 @@ def test_diversity_is_the_mean_distance_of_pairs_within_a_class() -> None:
     assert class_diversity(features / 2, labels, 4)[0] == pytest.approx(found[0] / 2, rel=1e-5)
     assert np.isnan(found[2])
     assert np.isnan(found[3])  # one image is no pair
+
+
+def test_batches_of_the_same_labels_are_compared_over_the_same_pairs() -> None:
+    labels = torch.tensor([0, 0, 1, 1, 1, 2])
+    images = 3 * torch.randn(6, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    pairs = [(0, 1), (2, 3), (2, 4), (3, 4)]
+    expected = 2 * sum(float((images[i] - images[j]).norm()) for i, j in pairs)
+    assert float(same_class_distances(images, labels)) == pytest.approx(expected, rel=1e-5)
+    assert float(same_class_distances(images[:1].expand(6, -1, -1, -1), labels)) == pytest.approx(0, abs=1e-3)
+    alone = torch.arange(40)
+    assert float(same_class_distances(torch.randn(40, 1, 4, 4) * 100, alone)) == 0

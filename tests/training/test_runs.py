@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stderr=subprocess.PIPE)
 
 
-def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
+def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
     deadline = time.monotonic() + 60
     while not file.exists():
         assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]

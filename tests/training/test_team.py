@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.test_runs import TINY, run, weights
+from tests.training.test_runs import TINY, run, wait_for, weights
 from training.checkpoint import Checkpoint
 from training.config import ConfigError, TrainConfig
 from training.team import Team, check_team
@@ -19,15 +21,21 @@ from training.team import Team, check_team
 OPTIONS = [*TINY, "--threads", 1, "--generator-norm", "none", "--beta1", 0.5, "--mirror"]
 
 
-def torchrun(*arguments: object) -> str:
-    """Runs the command in two processes; what they told."""
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """The command in two processes."""
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
         *("-m", "training", *map(str, arguments)),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def torchrun(*arguments: object) -> str:
+    """Runs it to its end; what it told."""
+    process = start(*arguments)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    return told
 
 
 def test_two_processes_come_to_what_one_comes_to_also_when_resumed(npz: Path, tmp_path: Path) -> None:
@@ -51,12 +59,26 @@ def test_two_processes_come_to_what_one_comes_to_also_when_resumed(npz: Path, tm
         )
 
 
+def test_processes_that_are_stopped_save_where_they_are(npz: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start(
+        *("--data", npz, "--out", out, "--total-kimg", 1e6, *TINY, "--checkpoint-kimg", 1e6)
+    )
+    wait_for(out / "stats.jsonl", process)
+    os.kill(process.pid, signal.SIGTERM)  # torchrun passes it on
+    _, told = process.communicate(timeout=60)
+    assert told.count("--resume") == 1
+    assert Checkpoint.load(out).images_shown > 0
+    assert json.loads((out / "summary.json").read_text())["ended"] == "stopped"
+
+
 def test_shares_are_parts_of_a_whole() -> None:
     rows = torch.arange(12)
     assert torch.cat([Team(rank, 3).share(rows) for rank in range(3)]).equal(rows)
 
 
 def test_a_batch_without_equal_shares_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "here")  # as torchrun does
     monkeypatch.setenv("WORLD_SIZE", "3")
     check_team(TrainConfig(batch=63))
     with pytest.raises(ConfigError, match="--batch 64: 3 processes each take an equal share; use 63"):
