@@ -21,7 +21,7 @@ from training.regularizers import (
     Score,
     clip_weights,
     gradient_penalty,
-    squaredgradient_norms,
+    squared_gradient_norms,
     zero_centred_penalty,
 )
 from training.replay import Replay
@@ -123,7 +123,7 @@ class Game:
         logits = self._logits(self.learning, seen, labels)
         penalty: Tensor | float = 0.0
         if images.requires_grad:
-            norms = squaredgradient_norms(logits, images).view(-1, config.pack).sum(1)  # by pack
+            norms = squared_gradient_norms(logits, images).view(-1, config.pack).sum(1)  # by pack
             penalty = r1 * zero_centred_penalty(norms[:half]) + r2 * zero_centred_penalty(norms[half:])
         if config.gradient_penalty:
             place = torch.rand(half, generator=self.rng, device=seen.device)

@@ -10,7 +10,7 @@ from training.monitors.window import Line
 
 SETTLING = 5  # first lines, in which networks find their feet
 PATIENCE = 3  # lines in a row that show the sign
-LEAST_DIVERSITY = 0.2  # of the data's
+LEAST_DIVERSITY = 0.1  # of the data's
 SURE = 0.98  # accuracy of a discriminator that is hardly ever wrong
 VANISHED = 0.01  # of the largest gradient norm that the generator had
 MOST_LOSS = 100.0  # of either side; healthy ones are a few units

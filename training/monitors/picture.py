@@ -15,6 +15,7 @@ from training.monitors.window import Line
 from training.plot_style import ALARM, BLUE, INK, LOST, MINT, RUST, SLATE, STYLE
 
 FILE = "stats.png"
+LINEAR = 10  # losses and scores beyond are drawn by their logarithm
 COLUMNS, WIDTH, HEIGHT = 4, 3.1, 2.5  # panels a row, inches of each
 
 
@@ -24,14 +25,14 @@ class Panel:
     series: tuple[tuple[str, str, str], ...]  # (key of a line, its name here, colour)
     unit: str = ""
     marks: tuple[tuple[float, str], ...] = ()  # heights that mean something
-    low: float | None = None  # of the axis
-    logarithmic: bool = False
+    high: float | None = None  # the axis goes from 0 to at least this
+    gradients: bool = False  # they have a logarithmic axis
 
 
 PANELS = (
     Panel(
         "Discriminator's accuracy", (("discriminator_accuracy", "", SLATE),), "pairs in the right order",
-        ((0.5, "1/2: it cannot tell"),), low=0.4,
+        ((0.5, "1/2: it cannot tell"),), high=1.02,
     ),
     Panel("Its scores", (("real_score", "D(x)", MINT), ("fake_score", "D(G(z))", RUST)), "mean logit"),
     Panel(
@@ -41,8 +42,8 @@ PANELS = (
         "mean logit",
     ),
     Panel(
-        "Diversity within a class", (("diversity", "", RUST),), "distance, as a share of the data's",
-        ((1.0, "the data's"), (LEAST_DIVERSITY, "alarm")), low=0,
+        "Diversity within a class", (("diversity", "", RUST),), "distances, the data's being 1",
+        ((1.0, "the data's"), (LEAST_DIVERSITY, "alarm")), high=1.1,
     ),
     Panel(
         "Losses", (("generator_loss", "generator", RUST), ("discriminator_loss", "discriminator", SLATE)),
@@ -50,10 +51,10 @@ PANELS = (
     Panel(
         "Gradient norms",
         (("generator_gradient", "generator", RUST), ("discriminator_gradient", "discriminator", SLATE)),
-        logarithmic=True,
+        gradients=True,
     ),
-    Panel("Speed", (("images_per_s", "", SLATE),), "images/s", low=0),
-    Panel("Waiting for data", (("data_wait", "", SLATE),), "share of the time", low=0),
+    Panel("Speed", (("images_per_s", "", SLATE),), "images/s", high=1),
+    Panel("Waiting for data", (("data_wait", "", SLATE),), "share of the time", high=0.1),
 )  # fmt: skip
 
 
@@ -78,7 +79,9 @@ def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], alarms: Sequence[Alar
     for key, name, colour in panel.series:
         there = [line for line in lines if key in line]
         kimg, values = [line["kimg"] for line in there], [line[key] for line in there]
-        axes.plot(kimg, values, color=colour, linewidth=1.4, label=name, marker="." if len(there) < 2 else "")
+        style = "--" if key == "held_out_score" else "-"  # it mostly lies on the other
+        marker = "." if len(there) < 2 else ""
+        axes.plot(kimg, values, style, color=colour, linewidth=1.4, label=name, marker=marker)
     for height, meaning in panel.marks:
         axes.axhline(height, color=LOST, linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
@@ -92,9 +95,11 @@ def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], alarms: Sequence[Alar
     axes.set_title(panel.title)
     axes.set_ylabel(panel.unit)
     axes.set_xlabel("kimg")
-    if panel.logarithmic:
+    if panel.high is not None:
+        axes.set_ylim(0, max(panel.high, axes.get_ylim()[1]))
+    elif panel.gradients:
         axes.set_yscale("log")
-    if panel.low is not None:
-        axes.set_ylim(bottom=panel.low)
+    else:
+        axes.set_yscale("symlog", linthresh=LINEAR)
     if len(panel.series) > 1:
         axes.legend(frameon=False, fontsize=8, handlelength=1.2, loc="best")
