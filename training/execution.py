@@ -50,7 +50,7 @@ def placed(network: nn.Module, device: torch.device, team: Team) -> nn.Module:
     process normalises its own share.
     """
     if team.size > 1 and device.type == "cuda":
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     network.to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

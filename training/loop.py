@@ -155,17 +155,15 @@ class _Run:
         """So that weights that are no longer numbers never overwrite a good checkpoint."""
         if finite:
             return
-        alarm = not_a_number(self.trainer.images_shown / 1000, self.saved_at / 1000)
+        where = self.folder.path if self.folder else "the run folder"
+        kept = f"the checkpoint of {self.saved_at / 1000:.1f} kimg is kept in {where}"
+        alarm = not_a_number(
+            self.trainer.images_shown / 1000, kept if self.saved_at else "none was saved yet"
+        )
         if self.monitor:
             self.monitor.alarm(alarm)
-        kept = (
-            f"the checkpoint of {self.saved_at / 1000:.1f} kimg is kept"
-            if self.saved_at
-            else "none was saved"
-        )
         raise TrainingDiverged(
-            f"losses or weights are no longer numbers at {alarm.kimg:.1f} kimg; {kept} in "
-            f"{self.folder.path if self.folder else 'the run folder'}. {alarm.remedy}"
+            f"losses or weights are no longer numbers at {alarm.kimg:.1f} kimg: {alarm.remedy}"
         )
 
     def _add_line(self) -> None:

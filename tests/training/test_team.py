@@ -61,9 +61,7 @@ def test_two_processes_come_to_what_one_comes_to_also_when_resumed(npz: Path, tm
 
 def test_processes_that_are_stopped_save_where_they_are(npz: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = start(
-        *("--data", npz, "--out", out, "--total-kimg", 1e6, *TINY, "--checkpoint-kimg", 1e6)
-    )
+    process = start(*("--data", npz, "--out", out, "--total-kimg", 1e6, *TINY, "--checkpoint-kimg", 1e6))
     wait_for(out / "stats.jsonl", process)
     os.kill(process.pid, signal.SIGTERM)  # torchrun passes it on
     _, told = process.communicate(timeout=60)

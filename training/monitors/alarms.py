@@ -97,11 +97,10 @@ def divergence(lines: Sequence[Line]) -> Alarm | None:
     return None
 
 
-def not_a_number(kimg: float, kept_kimg: float) -> Alarm:
-    return Alarm(
-        "NaN", kimg, "a loss, a gradient or a weight", None, None,
-        f"The checkpoint of {kept_kimg:g} kimg is kept. Try lower learning rates, or --spectral-norm",
-    )  # fmt: skip
+def not_a_number(kimg: float, kept: str) -> Alarm:
+    """`kept` says which checkpoint there is."""
+    remedy = f"{kept}. Try lower learning rates, or --spectral-norm"
+    return Alarm("NaN", kimg, "a loss, a gradient or a weight", None, None, remedy)
 
 
 def _peak(lines: Sequence[Line]) -> float:
