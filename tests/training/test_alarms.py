@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import load_dataset
-from training.loop import TrainingDiverged, train
+from training.loop import train
 from training.monitors.alarms import Alarm, divergence
 from training.run_folder import RunFolder
 
@@ -22,8 +21,9 @@ TINY: dict[str, Any] = {
     "total_kimg": 6.4, "stats_kimg": 0.32, "checkpoint_kimg": 100, "ema_halflife_kimg": 0.5, "threads": 1,
 }  # fmt: skip
 HEALTHY = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
-COLLAPSING = {
-    "loss": "nonsaturating", "spectral_norm": False, "generator_lr": 2e-2, "discriminator_lr": 2e-4,
+COLLAPSING = {  # after a few steps of this length no unit of the generator hears the latent any more
+    "loss": "least-squares", "spectral_norm": False, "generator_norm": "none", "generator_lr": 1.0,
+    "discriminator_lr": 1.0, "beta2": 0.0, "total_kimg": 3.2,
 }  # fmt: skip
 VANISHING = {
     "loss": "saturating", "spectral_norm": False, "generator_lr": 1e-6, "discriminator_lr": 2e-3,
@@ -53,12 +53,7 @@ class Run:
 def trained(folder: Path, options: dict[str, Any]) -> Run:
     config = TrainConfig(**TINY | options)
     alarms: list[Alarm] = []
-    try:
-        ended: str = train(
-            config, load_dataset(config), RunFolder(folder), None, lambda *_: None, tell=alarms.append
-        )
-    except TrainingDiverged as error:
-        ended = str(error)
+    ended = train(config, load_dataset(config), RunFolder(folder), None, lambda *_: None, tell=alarms.append)
     return Run(folder, alarms, ended)
 
 
@@ -91,28 +86,19 @@ def test_a_run_made_to_fail_raises_its_alarm_once(
     assert alarm.to_json() in run.summary["alarms"]
 
 
-def test_a_run_whose_numbers_end_stops_with_an_alarm_and_its_last_checkpoint(tmp_path: Path) -> None:
-    run = trained(tmp_path / "run", DIVERGING | {"generator_lr": 1.0, "discriminator_lr": 1.0,
-                                                 "beta2": 0.0, "checkpoint_kimg": 0.064})  # fmt: skip
-    assert "no longer numbers" in run.ended
-    assert run.alarms[-1].kind == "NaN"
-    assert run.summary["ended"] == "diverged"
-    assert run.lines[-1]["alarm"] == "NaN"
-    assert (run.folder / "checkpoint.pt").exists()
-    assert f"{run.summary['kimg']:.1f} kimg" in run.ended
-
-
 def test_an_alarm_is_not_told_again_by_a_resumed_run(tmp_path: Path) -> None:
-    first = trained(tmp_path / "run", COLLAPSING)
-    config = TrainConfig(**TINY | COLLAPSING | {"total_kimg": 8.0})
+    first = trained(tmp_path / "run", VANISHING)
+    assert [alarm.kind for alarm in first.alarms] == ["vanishing gradient"]
+    config = TrainConfig(**TINY | VANISHING | {"total_kimg": 7.36})
     told: list[Alarm] = []
     checkpoint = Checkpoint.load(first.folder)
     train(
         config, load_dataset(config), RunFolder(first.folder), checkpoint, lambda *_: None, tell=told.append
     )
-    assert "collapse" not in [alarm.kind for alarm in told]
-    assert [line.get("alarm") for line in first.lines].count("collapse") == 1
-    assert "collapse" in [alarm["alarm"] for alarm in first.summary["alarms"]]
+    assert told == []
+    assert first.lines[-1]["kimg"] == 7.36
+    assert [line.get("alarm") for line in first.lines].count("vanishing gradient") == 1
+    assert [alarm["alarm"] for alarm in first.summary["alarms"]] == ["vanishing gradient"]
 
 
 def test_gradients_diverge_where_they_grow_beyond_their_beginning_a_hundredfold() -> None:
@@ -123,4 +109,3 @@ def test_gradients_diverge_where_they_grow_beyond_their_beginning_a_hundredfold(
     assert alarm is not None
     assert (alarm.value, alarm.bound) == (201, 200)
     assert "discriminator's gradient" in alarm.sign
-    assert math.isfinite(alarm.kimg)

@@ -228,7 +228,16 @@ def test_weights_that_are_no_numbers_never_overwrite_a_checkpoint(
     checkpoint.save(out / "broken.pt")
     (out / "broken.pt").replace(out / "checkpoint.pt")
     assert run("--resume", out, "--total-kimg", 0.64) == 2
-    assert "no longer numbers" in capsys.readouterr().err
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no longer numbers at 0.3 kimg: the checkpoint of 0.3 kimg is kept" in told
+    assert told.count("NaN at 0.336 kimg: a loss, a gradient or a weight is no number any more") == 1
+    (event,) = [
+        line for line in map(json.loads, (out / "stats.jsonl").read_text().splitlines()) if "alarm" in line
+    ]
+    assert (event["alarm"], event["kimg"], event["value"]) == ("NaN", 0.336, None)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["ended"] == "diverged"
+    assert summary["alarms"] == [event]
     assert Checkpoint.load(out).images_shown == 320
     assert (out / "checkpoint.pt").read_bytes() != before
 

@@ -13,7 +13,7 @@ PATIENCE = 3  # lines in a row that show the sign
 LEAST_DIVERSITY = 0.1  # of the data's
 SURE = 0.98  # accuracy of a discriminator that is hardly ever wrong
 VANISHED = 0.01  # of the largest gradient norm that the generator had
-MOST_LOSS = 100.0  # of either side; healthy ones are a few units
+MOST_LOSS = 100.0  # of the discriminator; healthy ones are a few units, Wasserstein's some tens
 MOST_GROWTH = 100.0  # of a gradient norm, over its median in the first lines
 
 
@@ -80,20 +80,22 @@ def vanishing_gradient(lines: Sequence[Line]) -> Alarm | None:
 
 
 def divergence(lines: Sequence[Line]) -> Alarm | None:
-    """Losses or gradients grow without end."""
-    last, kimg = lines[-1], lines[-1]["kimg"]
-    remedy = (
-        "Try lower --generator-lr and --discriminator-lr, --spectral-norm, --r1 1, or --gradient-penalty 10"
-    )
+    """The discriminator's loss or a gradient grows without end.
+
+    Not the generator's loss: of a critic, which may add any number to all its scores, it says nothing.
+    """
+    last, signs = lines[-1], []
+    signs.append(("the discriminator's loss, its sign aside,", abs(last["discriminator_loss"]), MOST_LOSS))
     for side in ("generator", "discriminator"):
-        value = abs(last[f"{side}_loss"])
-        if value > MOST_LOSS:
-            return Alarm("divergence", kimg, f"the {side}'s loss, its sign aside,", value, MOST_LOSS, remedy)
         first = sorted(line[f"{side}_gradient"] for line in lines[:SETTLING])
         bound = MOST_GROWTH * max(first[len(first) // 2], 1.0)
-        value = last[f"{side}_gradient"]
+        signs.append((f"the {side}'s gradient norm", last[f"{side}_gradient"], bound))
+    for sign, value, bound in signs:
         if value > bound:
-            return Alarm("divergence", kimg, f"the {side}'s gradient norm", value, bound, remedy)
+            remedy = (
+                "lower --generator-lr and --discriminator-lr, --spectral-norm, --r1 1, --gradient-penalty 10"
+            )
+            return Alarm("divergence", last["kimg"], sign, value, bound, f"Try one of {remedy}")
     return None
 
 
