@@ -6,9 +6,8 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import pairwise
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
