@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, cast
 from unittest.mock import patch
 
 import numpy as np
@@ -67,8 +66,7 @@ def trainer(preset: str) -> Trainer:
     """Ours, with the objective of the textbook."""
     dataset = random_images(preset)
     config = replace(PRESETS[preset], loss="nonsaturating", augment=(), mirror=False, device="cpu")
-    channels = cast(Literal[1, 3], dataset.images.shape[3])
-    return Trainer(replace(config, channels=channels), dataset.spec(config), dataset)
+    return Trainer(config, dataset.spec(config), dataset)
 
 
 def loops(preset: str) -> dict[str, Callable[[], int]]:
