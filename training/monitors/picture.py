@@ -15,7 +15,7 @@ from training.monitors.window import Line
 from training.plot_style import ALARM, BLUE, INK, LOST, MINT, RUST, SLATE, STYLE
 
 FILE = "stats.png"
-LINEAR = 10  # losses and scores beyond are drawn by their logarithm
+WIDE, LINEAR = 100, 10  # losses or scores beyond the first: all beyond the second by their logarithm
 COLUMNS, WIDTH, HEIGHT = 4, 3.1, 2.5  # panels a row, inches of each
 
 
@@ -76,6 +76,11 @@ def draw_stats(folder: Path, lines: Sequence[Line], alarms: Sequence[Alarm]) -> 
 
 
 def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], alarms: Sequence[Alarm]) -> None:
+    axes.set_title(panel.title)
+    if not any(panel.series[0][0] in line for line in lines):
+        axes.text(0.5, 0.5, "nothing to compare with", transform=axes.transAxes, ha="center", color=SLATE)
+        axes.set_axis_off()
+        return
     for key, name, colour in panel.series:
         there = [line for line in lines if key in line]
         kimg, values = [line["kimg"] for line in there], [line[key] for line in there]
@@ -90,16 +95,13 @@ def _draw(axes: Axes, panel: Panel, lines: Sequence[Line], alarms: Sequence[Alar
         )  # fmt: skip
     for alarm in alarms:
         axes.axvline(alarm.kimg, color=ALARM, linewidth=1, linestyle=(0, (2, 2)))
-    if not any(key in line for line in lines for key, _, _ in panel.series):
-        axes.text(0.5, 0.5, "nothing to compare with", transform=axes.transAxes, ha="center", color=SLATE)
-    axes.set_title(panel.title)
     axes.set_ylabel(panel.unit)
     axes.set_xlabel("kimg")
     if panel.high is not None:
         axes.set_ylim(0, max(panel.high, axes.get_ylim()[1]))
     elif panel.gradients:
         axes.set_yscale("log")
-    else:
+    elif max(map(abs, axes.get_ylim())) > WIDE:
         axes.set_yscale("symlog", linthresh=LINEAR)
     if len(panel.series) > 1:
         axes.legend(frameon=False, fontsize=8, handlelength=1.2, loc="best")
