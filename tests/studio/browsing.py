@@ -21,7 +21,8 @@ SIZES = {"phone": (390, 844), "laptop": (1280, 800), "wide": (1920, 1080)}
 PATIENCE_MS = 15_000
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PIXELS = """canvas => {
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+    const copy = new OffscreenCanvas(canvas.width, canvas.height)
+        .getContext("2d", {willReadFrequently: true});
     copy.drawImage(canvas, 0, 0);
     const pixels = copy.getImageData(0, 0, canvas.width, canvas.height);
     return {width: canvas.width, values: Array.from(pixels.data)};
