@@ -19,8 +19,17 @@ from training.run_folder import RunFolder
 TINY: dict[str, Any] = {
     "data": "shapes", "latent_dim": 8, "generator_width": 8, "discriminator_width": 8, "batch": 32,
     "total_kimg": 6.4, "stats_kimg": 0.32, "checkpoint_kimg": 100, "ema_halflife_kimg": 0.5, "threads": 1,
+    "generator_lr": 1e-3, "discriminator_lr": 1e-3,
 }  # fmt: skip
-HEALTHY = {"generator_lr": 1e-3, "discriminator_lr": 1e-3}
+HEALTHY: dict[str, dict[str, Any]] = {
+    "hinge": {},
+    "nonsaturating": {"loss": "nonsaturating"},
+    "least-squares": {"loss": "least-squares"},
+    "wgan-gp": {"loss": "wasserstein", "gradient_penalty": 10.0, "spectral_norm": False},
+    "r3gan": {
+        "loss": "relativistic", "r1": 0.5, "r2": 0.5, "spectral_norm": False, "generator_norm": "none",
+    },
+}  # fmt: skip
 COLLAPSING = {  # after a few steps of this length no unit of the generator hears the latent any more
     "loss": "least-squares", "spectral_norm": False, "generator_norm": "none", "generator_lr": 1.0,
     "discriminator_lr": 1.0, "beta2": 0.0, "total_kimg": 3.2,
@@ -57,8 +66,9 @@ def trained(folder: Path, options: dict[str, Any]) -> Run:
     return Run(folder, alarms, ended)
 
 
-def test_a_healthy_run_raises_no_alarm(tmp_path: Path) -> None:
-    run = trained(tmp_path / "run", HEALTHY)
+@pytest.mark.parametrize("objective", HEALTHY)
+def test_a_healthy_run_raises_no_alarm(tmp_path: Path, objective: str) -> None:
+    run = trained(tmp_path / "run", HEALTHY[objective])
     assert run.alarms == []
     assert run.summary["ended"] == run.ended == "finished"
     assert run.summary["alarms"] == []

@@ -21,7 +21,11 @@ class Events:
     """
 
     def __init__(self, folder: Path, kimg: float) -> None:
-        self._writer = SummaryWriter(str(folder / FOLDER), purge_step=_images(kimg) + 1)
+        shown = _images(kimg)
+        # Files are named by the second; the suffix tells apart the parts of a run that is resumed at once.
+        self._writer = SummaryWriter(
+            str(folder / FOLDER), purge_step=shown + 1, filename_suffix=f".{shown:012d}"
+        )
 
     def add(self, line: Line) -> None:
         for name, value in line.items():
