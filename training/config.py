@@ -195,7 +195,8 @@ class TrainConfig:
     """Of the networks' arithmetic; weights stay float32. auto is bfloat16 on a GPU that has it, else
     float32."""
     compile: bool = False
-    """Let torch.compile make the networks' code; the first steps then take minutes."""
+    """Let torch.compile make the networks' code, for which it needs a C++ compiler (on a GPU, Triton); the
+    first steps then take a minute or more."""
     threads: int | None = None
     """CPU threads; None means all cores."""
     device: str = "auto"

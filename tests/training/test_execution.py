@@ -1,7 +1,8 @@
-"""Mixed precision changes arithmetic, never the weights' type."""
+"""Mixed precision changes arithmetic, never the weights' type; compiling changes neither."""
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from training.config import TrainConfig
 from training.execution import mixed_precision
 
 
-def losses(precision: str, **options: Any) -> torch.Tensor:
+def losses(precision: str = "float32", **options: Any) -> torch.Tensor:
     subject = trainer(precision=precision, **options)
     told = torch.stack([torch.stack(list(subject.step())) for _ in range(3)])
     weights = [*subject.generator.parameters(), *subject.discriminator.parameters()]
@@ -25,7 +26,7 @@ PENALISED = {"loss": "relativistic", "r1": 0.1, "r2": 0.1, "spectral_norm": Fals
 
 @pytest.mark.parametrize("options", [{}, PENALISED], ids=["defaults", "penalties"])
 def test_bfloat16_comes_near_float32(options: dict[str, Any]) -> None:
-    exact, mixed = losses("float32", **options), losses("bfloat16", **options)
+    exact, mixed = losses(**options), losses("bfloat16", **options)
     assert not torch.equal(exact, mixed)
     torch.testing.assert_close(mixed, exact, rtol=0.1, atol=0.05)
 
@@ -34,3 +35,10 @@ def test_a_processor_trains_in_float32_unless_told_otherwise() -> None:
     cpu = torch.device("cpu")
     assert not mixed_precision(TrainConfig(), cpu)
     assert mixed_precision(TrainConfig(precision="bfloat16"), cpu)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")  # torch's own use of it
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler: g++ is missing")
+def test_compiled_networks_learn_what_they_would_have_learned() -> None:
+    """Of these options the generator alone is compiled; to compile both takes a minute."""
+    torch.testing.assert_close(losses(compile=True, **PENALISED), losses(**PENALISED), rtol=1e-4, atol=1e-4)

@@ -71,9 +71,8 @@ def draw_stats(folder: Path, lines: Sequence[Line], alarms: Sequence[Alarm]) -> 
         told = [wrapped for alarm in alarms for wrapped in wrap(_told(alarm), TOLD_WIDTH)]
         height = rows * HEIGHT + 0.35 + 0.2 * len(told)
         figure = Figure(figsize=(COLUMNS * WIDTH, height), layout="constrained")
-        figure.suptitle(
-            f"{folder.resolve().name} at {lines[-1]['kimg']:g} kimg", x=0.01, ha="left", fontsize=12
-        )
+        title = f"{folder.resolve().name} at {lines[-1]['kimg']:,.1f} kimg"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         for panel, axes in zip(PANELS, figure.subplots(rows, COLUMNS).flat, strict=True):
             _draw(axes, panel, lines, alarms)
         if told:
