@@ -17,6 +17,7 @@ from training.monitors.window import Line
 from training.run_folder import RunFolder
 
 DRAWN_EVERY_S = 60  # at most so often, and at the end
+DRAWING_SHARE = 1 / 200  # of the time, at most
 SUMMARY = "summary.json"
 
 Tell = Callable[[Alarm], None]
@@ -32,7 +33,7 @@ class Monitor:
         self.alarms = [Alarm.from_json(line) for line in read if "alarm" in line]
         shown = self.lines[-1]["kimg"] if self.lines else 0
         self.events = Events(folder.path, shown) if config.tensorboard else None
-        self._drawn = time.monotonic()
+        self._drawn, self._drawing_s = time.monotonic(), 0.0
 
     def add(self, line: Line) -> None:
         """A new line of statistics; raises the alarms that it gives reason for."""
@@ -44,7 +45,7 @@ class Monitor:
         for alarm in filter(None, (rule(self.lines) for rule in RULES)):
             if alarm.kind not in told:
                 self.alarm(alarm)
-        if time.monotonic() - self._drawn > DRAWN_EVERY_S:
+        if time.monotonic() - self._drawn > max(DRAWN_EVERY_S, self._drawing_s / DRAWING_SHARE):
             self.draw()
 
     def alarm(self, alarm: Alarm) -> None:
@@ -59,8 +60,10 @@ class Monitor:
             self.events.sheet(kimg, sheet)
 
     def draw(self) -> None:
+        began = time.monotonic()
         draw_stats(self.folder.path, self.lines, self.alarms)
         self._drawn = time.monotonic()
+        self._drawing_s = self._drawn - began
 
     def close(self, ended: str, kimg: float) -> None:
         """The picture and the summary: how the run ended, its last line, its alarms."""
