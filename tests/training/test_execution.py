@@ -21,7 +21,9 @@ def losses(precision: str = "float32", **options: Any) -> torch.Tensor:
     return told
 
 
-PENALISED = {"loss": "relativistic", "r1": 0.1, "r2": 0.1, "spectral_norm": False, "generator_norm": "none"}
+PENALISED: dict[str, Any] = {
+    "loss": "relativistic", "r1": 0.1, "r2": 0.1, "spectral_norm": False, "generator_norm": "none",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("options", [{}, PENALISED], ids=["defaults", "penalties"])
