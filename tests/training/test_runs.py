@@ -40,7 +40,7 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
 
 
 def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not file.exists():
         assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
         assert time.monotonic() < deadline

@@ -33,7 +33,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 def torchrun(*arguments: object) -> str:
     """Runs it to its end; what it told."""
     process = start(*arguments)
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=240)
     assert process.returncode == 0, told
     return told
 
@@ -64,7 +64,7 @@ def test_processes_that_are_stopped_save_where_they_are(npz: Path, tmp_path: Pat
     process = start(*("--data", npz, "--out", out, "--total-kimg", 1e6, *TINY, "--checkpoint-kimg", 1e6))
     wait_for(out / "stats.jsonl", process)
     os.kill(process.pid, signal.SIGTERM)  # torchrun passes it on
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=240)
     assert told.count("--resume") == 1
     assert Checkpoint.load(out).images_shown > 0
     assert json.loads((out / "summary.json").read_text())["ended"] == "stopped"
