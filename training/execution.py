@@ -33,10 +33,11 @@ def runner(
     prepared: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
     if learns:
         prepared = team.averaging(prepared)
-    mixed = mixed_precision(config, device)
+    if not mixed_precision(config, device):
+        return prepared
 
     def run(first: Tensor, second: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+        with torch.autocast(device.type, torch.bfloat16):
             result: Tensor = prepared(first, second)
         return result.float()
 
