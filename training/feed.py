@@ -1,4 +1,4 @@
-"""Real images in the order of a run: the next batch is made ready while the step at hand is computed."""
+"""Real images in the order of a run; for a GPU the next batch is made ready while it computes."""
 
 from __future__ import annotations
 
@@ -19,33 +19,42 @@ from training.team import Team
 class Feed:
     """Batches of images uint8 [N, C, size, size] and labels int64 [N], shuffled anew for each epoch.
 
-    The order, and which images are mirrored, depend on seed and place alone. One thread makes ready the batch
-    to come; for a GPU it lies in pinned memory, from where it is copied while the GPU computes.
+    The order, and which images are mirrored, depend on seed and place alone. For a GPU a thread makes
+    ready the batch to come, in pinned memory, from where it is copied while the GPU computes. A CPU is busy with the
+    step itself: there a batch is made when it is asked for.
     """
 
     def __init__(
-        self, images: Tensor, labels: Tensor, config: TrainConfig, device: torch.device, team: Team
+        self,
+        images: Tensor,
+        labels: Tensor,
+        config: TrainConfig,
+        device: torch.device,
+        team: Team,
+        ahead: bool | None = None,
     ) -> None:
+        """`ahead`: by a thread; None means for a GPU."""
         self.config, self.device, self.team = config, device, team
         self.waited_s = 0.0  # that steps have waited for data so far
         self._images: npt.NDArray[np.uint8] = images.numpy()
         self._labels: npt.NDArray[np.int64] = labels.numpy()
-        self._thread = ThreadPoolExecutor(1, "feed")
+        self._ahead = device.type == "cuda" if ahead is None else ahead
+        self._thread = ThreadPoolExecutor(1, "feed")  # starts with the first batch that it is given
         self._epoch = -1
         self.seek(0)
 
     def seek(self, images_shown: int) -> None:
         """Goes on after so many images of the run, whole batches."""
         self._number = images_shown // self.config.batch
-        self._coming = self._make_ready()
+        self._coming = self._make_ready() if self._ahead else None
 
     def next(self) -> Batch:
         """This process's share of the next batch: float32 [B, C, size, size] in [-1, 1], and labels."""
         began = time.perf_counter()
-        pixels, labels = self._coming.result()
+        pixels, labels = self._coming.result() if self._coming else self._batch(self._number)
         self.waited_s += time.perf_counter() - began
         self._number += 1
-        self._coming = self._make_ready()
+        self._coming = self._make_ready() if self._ahead else None
         images = pixels.to(self.device, non_blocking=True).float() / HALF_RANGE - 1
         images = images.contiguous(memory_format=torch.channels_last)
         return Batch(images, labels.to(self.device, non_blocking=True))
@@ -54,7 +63,7 @@ class Feed:
         return self._thread.submit(self._batch, self._number)
 
     def _batch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Runs in the thread: uint8 [B, C, size, size] and int64 [B]."""
+        """Runs in the thread, if there is one: uint8 [B, C, size, size] and int64 [B]."""
         batch = self.config.batch
         epoch, position = divmod(number, len(self._labels) // batch)
         if epoch != self._epoch:

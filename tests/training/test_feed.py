@@ -14,12 +14,12 @@ from training.team import ALONE, Team
 IMAGES, BATCH = 50, 8
 
 
-def feed(team: Team = ALONE, **options: Any) -> Feed:
+def feed(team: Team = ALONE, ahead: bool | None = None, **options: Any) -> Feed:
     """Of images that are each of one value, its number, but for a first column of zeros."""
     images = torch.arange(IMAGES, dtype=torch.uint8).view(-1, 1, 1, 1).repeat(1, 1, 4, 4)
     images[..., 0] = 255
     config = TrainConfig(batch=BATCH, **options)
-    return Feed(images, torch.arange(IMAGES), config, torch.device("cpu"), team)
+    return Feed(images, torch.arange(IMAGES), config, torch.device("cpu"), team, ahead)
 
 
 def numbers(subject: Feed, batches: int) -> Tensor:
@@ -41,7 +41,7 @@ def test_images_go_with_their_labels_and_are_in_range() -> None:
 
 
 def test_a_feed_goes_on_from_any_place_as_if_it_had_come_there() -> None:
-    whole, resumed = feed(mirror=True), feed(mirror=True)
+    whole, resumed = feed(mirror=True), feed(mirror=True, ahead=True)  # also where a thread brings them
     for _ in range(9):
         whole.next()
     resumed.seek(9 * BATCH)
