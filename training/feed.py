@@ -20,8 +20,8 @@ class Feed:
     """Batches of images uint8 [N, C, size, size] and labels int64 [N], shuffled anew for each epoch.
 
     The order, and which images are mirrored, depend on seed and place alone. For a GPU a thread makes
-    ready the batch to come, in pinned memory, from where it is copied while the GPU computes. A CPU is busy with the
-    step itself: there a batch is made when it is asked for.
+    ready the batch to come, in pinned memory, from where it is copied while the GPU computes. A CPU
+    is busy with the step itself: there a batch is made when it is asked for.
     """
 
     def __init__(
