@@ -67,9 +67,14 @@ def test_the_libraries_of_the_extra_are_loaded_before_the_provider_is_asked_for(
 ) -> None:
     calls: list[str] = []
     there = [CUDA, "CPUExecutionProvider"]
+
+    def ask() -> list[str]:
+        calls.append("ask")
+        return there
+
     monkeypatch.setattr("generator.engines.onnxruntime_gpu.find_cuda", lambda: hardware(GREY)[0].cuda)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: calls.append("preload"))
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: calls.append("ask") or there)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", ask)
     assert find_device() == Device("NVIDIA H200", (CUDA,))
     assert calls == ["preload", "ask"]
     there.remove(CUDA)
