@@ -1,0 +1,70 @@
+"""Images over HTTP with requests: one, a batch, a link for ever, and thousands as a training set."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+
+def connected() -> requests.Session:
+    """A session that, asked to come back later (429, 503), waits for as long as `Retry-After` says."""
+    session = requests.Session()
+    patient = HTTPAdapter(max_retries=Retry(20, allowed_methods=None, raise_on_status=False))
+    session.mount("http://", patient)
+    session.mount("https://", patient)
+    if key := os.environ.get("MINTAGE_KEY"):
+        session.headers["X-API-Key"] = key
+    return session
+
+
+def made(session: requests.Session, url: str, **wanted: object) -> requests.Response:
+    """The reply to a request for images; a wrong one ends the program with the server's own words."""
+    reply = session.post(f"{url}/v1/images", json=wanted, timeout=60)
+    if not reply.ok:
+        raise SystemExit(f"{reply.status_code}: {reply.json()['detail']}")
+    return reply
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default=os.environ.get("MINTAGE_URL", "http://localhost:3000"))
+    parser.add_argument("--out", type=Path, default=Path("runs/examples"))
+    parser.add_argument("--each", type=int, default=1000, help="images of each class in the training set")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    with connected() as session:
+        one = made(session, options.url, label=0, seed=7, scale=8)
+        (options.out / "one.png").write_bytes(one.content)
+        print(f"one.png: seed {one.headers['X-Seed']} of {one.headers['X-Model']}, whoever asks")
+
+        link = f"{options.url}/v1/images/{one.headers['X-Model']}/0/7.png?scale=8"
+        same = session.get(link, timeout=60).content == one.content
+        print(f"{link} {'is' if same else 'is NOT'} the same file")
+
+        batch = made(session, options.url, label=0, seed=0, n=64, format="npy")
+        images = np.load(io.BytesIO(batch.content))
+        print(f"a batch: {images.dtype} {images.shape}, mean {images.mean():.1f}")
+
+        models = session.get(f"{options.url}/v1/models", timeout=60).json()["data"]
+        names = next(model for model in models if model["default"])["manifest"]["spec"]["class_names"]
+        wanted = [
+            {"label": label, "seed": 0, "n": options.each, "format": "npy"} for label in range(len(names))
+        ]
+        arrays = [np.load(io.BytesIO(made(session, options.url, **one).content)) for one in wanted]
+        labels = np.repeat(np.arange(len(names)), options.each)
+        np.savez_compressed(
+            options.out / "many.npz", images=np.concatenate(arrays), labels=labels, class_names=names
+        )
+        print(f"many.npz: {len(labels):,} images of {len(names)} classes; python -m training --data reads it")
+
+
+if __name__ == "__main__":
+    main()

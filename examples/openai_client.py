@@ -1,0 +1,46 @@
+"""Images with the `openai` package, unchanged: the prompt is the name of a class."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import openai
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default=os.environ.get("MINTAGE_URL", "http://localhost:3000"))
+    parser.add_argument("--out", type=Path, default=Path("runs/examples"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    key = os.environ.get("MINTAGE_KEY", "unused")
+    with openai.OpenAI(base_url=f"{options.url}/v1", api_key=key) as client:
+        model = next(iter(client.models.list()))
+        manifest: Any = model.to_dict()["manifest"]  # more than the package knows of a model
+        spec = manifest["spec"]
+        prompt, size = spec["class_names"][-1], spec["image_size"]
+
+        made = client.images.generate(
+            model=model.id, prompt=prompt, n=3, size=f"{8 * size}x{8 * size}", extra_body={"seed": 7}
+        )
+        for image in made.data or []:
+            file = options.out / f"{spec['slugs'][-1]}-{image.to_dict()['seed']}.png"
+            file.write_bytes(base64.b64decode(image.b64_json or ""))
+            print(f"{prompt}: {file}")
+
+        linked = client.images.generate(model=model.id, prompt=prompt, response_format="url")
+        print(f"{prompt}: {(linked.data or [])[0].url}")
+
+        try:
+            client.images.generate(model=model.id, prompt="an astronaut riding a horse")
+        except openai.BadRequestError as error:
+            print(f"refused: {error.body['message'] if isinstance(error.body, dict) else error}")
+
+
+if __name__ == "__main__":
+    main()
