@@ -1,7 +1,6 @@
 """Do generated images help a small classifier that has few real ones? It is trained with and without them.
 
-    python examples/augmentation.py --data my-images/ --model models/mine
-
+For instance: python examples/augmentation.py --data my-images/ --model models/mine
 Needs torch: pip install -e '.[cpu,train]'. What came out here, and what that means: examples/README.md.
 """
 
@@ -65,7 +64,7 @@ class Images:
     def few(self, of_each: int) -> Images:
         """So many of each class, drawn at random; all of a class that has no more."""
         order = torch.randperm(len(self.labels))
-        places = [order[self.labels[order] == label][:of_each] for label in self.labels.unique()]
+        places = [order[self.labels[order] == label][:of_each] for label in range(int(self.labels.max()) + 1)]
         return self[torch.cat(places)]
 
 
@@ -127,7 +126,7 @@ def trained(real: Images, generated: Images, recipe: Recipe, steps: int) -> nn.M
 @torch.no_grad()
 def accuracy(network: nn.Module, test: Images) -> float:
     """In percent."""
-    guesses = torch.cat([network(batch).argmax(1) for batch in test.inputs.split(500)])
+    guesses = torch.cat([network(batch).argmax(1) for batch in torch.split(test.inputs, 500)])
     return 100 * float((guesses == test.labels).float().mean())
 
 

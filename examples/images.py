@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import requests
@@ -24,7 +25,7 @@ def connected() -> requests.Session:
     return session
 
 
-def made(session: requests.Session, url: str, **wanted: object) -> requests.Response:
+def made(session: requests.Session, url: str, **wanted: Any) -> requests.Response:
     """The reply to a request for images; a wrong one ends the program with the server's own words."""
     reply = session.post(f"{url}/v1/images", json=wanted, timeout=60)
     if not reply.ok:
@@ -55,14 +56,12 @@ def main() -> None:
 
         models = session.get(f"{options.url}/v1/models", timeout=60).json()["data"]
         names = next(model for model in models if model["default"])["manifest"]["spec"]["class_names"]
-        wanted = [
-            {"label": label, "seed": 0, "n": options.each, "format": "npy"} for label in range(len(names))
-        ]
-        arrays = [np.load(io.BytesIO(made(session, options.url, **one).content)) for one in wanted]
-        labels = np.repeat(np.arange(len(names)), options.each)
-        np.savez_compressed(
-            options.out / "many.npz", images=np.concatenate(arrays), labels=labels, class_names=names
-        )
+        parts = []
+        for label in range(len(names)):
+            reply = made(session, options.url, label=label, seed=0, n=options.each, format="npy")
+            parts.append(np.load(io.BytesIO(reply.content)))
+        images, labels = np.concatenate(parts), np.repeat(np.arange(len(names)), options.each)
+        np.savez_compressed(options.out / "many.npz", images=images, labels=labels, class_names=names)
         print(f"many.npz: {len(labels):,} images of {len(names)} classes; python -m training --data reads it")
 
 

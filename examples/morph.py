@@ -1,6 +1,6 @@
 """A morph through several classes and back, as a GIF that loops; written while the server makes it.
 
-python examples/morph.py Sneaker "Ankle boot" Bag
+For instance: python examples/morph.py Sneaker "Ankle boot" Bag
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -33,7 +34,7 @@ def main() -> None:
     labels = options.labels or classes(options.url)
     keyframes = [{"label": label, "seed": options.seed + place} for place, label in enumerate(labels)]
     film = {"frames": 30 * len(keyframes), "loop": True, "easing": "ease-in-out", "fps": 30, "scale": 4}
-    wanted = {"keyframes": keyframes, "format": "gif", **film}
+    wanted: dict[str, Any] = {"keyframes": keyframes, "format": "gif", **film}
     reply = requests.post(
         f"{options.url}/v1/interpolations", json=wanted, headers=HEADERS, stream=True, timeout=60
     )

@@ -30,7 +30,7 @@ async def move(stream: ClientConnection) -> None:
 
 async def look(stream: ClientConnection) -> list[Image.Image]:
     """Takes frames until the last place has been shown; the server skips those that were overtaken."""
-    frames = []
+    frames: list[Image.Image] = []
     async for message in stream:
         if isinstance(message, str):  # which version of which model; or what is wrong
             if "problem" in (told := json.loads(message)):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -87,7 +88,12 @@ def test_images_waits_as_long_as_a_server_at_its_limit_says(
     models_folder: Path, run: Callable[..., str], tmp_path: Path
 ) -> None:
     log = tmp_path / "access.log"
-    limits = {"api_keys": KEY, "rate_images_per_s": 200, "rate_burst_images": 150, "access_log": log}
+    limits: dict[str, Any] = {
+        "api_keys": KEY,
+        "rate_images_per_s": 200,
+        "rate_burst_images": 150,
+        "access_log": log,
+    }
     with serving(tmp_path, models=models_folder, **limits) as (url, _):
         run("images.py", "--url", url, "--each", 150, "--out", tmp_path)
     statuses = [json.loads(line)["status"] for line in log.read_text().splitlines()]
