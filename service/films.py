@@ -94,8 +94,8 @@ class Reel(ABC):
 class GifReel(Reel):
     """GIF89a. Grey frames share a palette of 256 greys, so they keep their pixels.
 
-    A frame of colours has a palette of its own, made by an octree: a twentieth of the time that median cut
-    takes, for colours that are a step of 255 further off.
+    A frame of colours has a palette of its own, made by an octree, which takes far less time than
+    median cut and is nearly as close.
     """
 
     def __init__(self, film: Film) -> None:

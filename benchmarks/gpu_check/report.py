@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from benchmarks import plots
@@ -103,15 +102,9 @@ def draw(result: Json, file: Path) -> None:
         latency.set_yscale("log")
         latency.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         for axes in (rate, latency):
-            _batch_axis(axes, batches)
+            plots.batch_axis(axes, batches)
         latency.legend(fontsize=8, loc="upper left")
         plots.save(drawn, file)
-
-
-def _batch_axis(axes: Axes, batches: list[int]) -> None:
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(batches, [str(batch) for batch in batches])
-    axes.set_xlabel("images of a call")
 
 
 def page(result: Json) -> str:
