@@ -7,6 +7,7 @@ Needs torch: pip install -e '.[cpu,train]'. What came out here, and what that me
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
 from generator import Generator
+from generator.artifact import ArtifactError
 from generator.pixels import Pixels, to_network
 from training.config import TrainConfig
 from training.data import DataError, load_dataset, load_test_images
@@ -144,11 +145,11 @@ def table(found: npt.NDArray[np.float64], columns: list[str]) -> Table:
     for column in columns:
         drawn.add_column(column, justify="right")
     for recipe, results in zip(RECIPES, found, strict=True):
-        cells = [f"{one.mean():.1f} ± {one.std():.1f}" for one in results]
+        cells = [f"{one.mean():.1f} ± {one.std(ddof=1):.1f}" for one in results]
         if recipe != RECIPES[0]:
             gains = results - found[0]  # seed by seed: the same real images
             cells = [
-                f"{a.mean():.1f}  {g.mean():+.1f} ± {g.std():.1f}"
+                f"{a.mean():.1f}  {g.mean():+.1f} ± {g.std(ddof=1):.1f}"
                 for a, g in zip(results, gains, strict=True)
             ]
         drawn.add_row(str(recipe), *cells)
@@ -161,33 +162,49 @@ def main() -> None:
         "--data", required=True, help="as python -m training takes it: .npz, class folders, ..."
     )
     parser.add_argument("--model", type=Path, default=Path("models/fashion"), help="the generator's folder")
-    parser.add_argument("--real", type=int, nargs="+", default=[20, 100, 500], metavar="N", help="a class")
+    parser.add_argument(
+        "--real",
+        nargs="+",
+        default=["20", "100", "500", "all"],
+        metavar="N",
+        help="images of a class, or all",
+    )
     parser.add_argument("--seeds", type=int, default=3, help="each draws its own real images and weights")
-    parser.add_argument("--steps", type=int, default=300, help="batches of 128")
+    parser.add_argument("--steps", type=int, default=300, help="batches of 128, for each classifier")
     options = parser.parse_args()
+    if min(options.seeds, options.steps) < 2:
+        parser.error("--seeds and --steps take whole numbers from 2")
+    for real in options.real:
+        if real != "all" and not (real.isdecimal() and int(real)):
+            parser.error(f"--real {real}: allowed are whole numbers from 1, and all")
 
-    generator = Generator.open(options.model)
     try:
+        generator = Generator.open(options.model)
         everything, test = read(options.data, generator)
-    except DataError as error:
+    except (ArtifactError, DataError) as error:
         raise SystemExit(str(error)) from None
     generated = made(generator)
-    sizes = [*options.real, len(everything.labels)]
 
     def result(recipe: Recipe, of_each: int, seed: int) -> float:
         torch.manual_seed(seed)  # the same real images for every recipe
         real = everything.few(of_each)
         return accuracy(trained(real, generated, recipe, options.steps), test)
 
+    count = len(everything.labels)
+    sizes = {
+        f"all {count:,}" if real == "all" else f"{int(real):,} real a class": real for real in options.real
+    }
     found = np.empty((len(RECIPES), len(sizes), options.seeds))
-    places = [*np.ndindex(found.shape)]
-    for recipe, size, seed in track(places, "classifiers", console=Console(stderr=True)):
-        found[recipe, size, seed] = result(RECIPES[recipe], sizes[size], seed)
+    for column, (name, real) in enumerate(sizes.items()):
+        for row, recipe in enumerate(RECIPES):
+            of_each = count if real == "all" else int(real)
+            found[row, column] = [result(recipe, of_each, seed) for seed in range(options.seeds)]
+            seen = ", ".join(f"{one:.2f}" for one in found[row, column])
+            print(f"{name}, {recipe}: {seen}", file=sys.stderr, flush=True)
     alone = np.array([result(NO_REAL_ONE, 1, seed) for seed in range(options.seeds)])
 
-    columns = [f"{size:,} real a class" for size in options.real] + [f"all {sizes[-1]:,}"]
-    Console().print(table(found, columns))
-    print(f"Generated images only, no real one: {alone.mean():.1f} ± {alone.std():.1f}")
+    Console().print(table(found, [*sizes]))
+    print(f"Generated images only, no real one: {alone.mean():.1f} ± {alone.std(ddof=1):.1f}")
 
 
 if __name__ == "__main__":

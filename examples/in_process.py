@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from generator import Generator
+from generator.artifact import ArtifactError
 from generator.pixels import Pixels, enlarge
 from generator.sheets import labelled_sheet
 
@@ -19,7 +20,10 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
-    generator = Generator.open(options.model)
+    try:
+        generator = Generator.open(options.model)
+    except ArtifactError as error:
+        raise SystemExit(str(error)) from None
     names = generator.spec.class_names
     first, last = names[0], names[-1]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 
 STEPS, STEP_S = 400, 0.002  # a hand that tells where it is 500 times a second
 HEADER_BYTES = 32  # before each frame's image: docs/stream.md
@@ -44,23 +45,33 @@ async def look(stream: ClientConnection) -> list[Image.Image]:
     return frames
 
 
-async def main() -> None:
+async def follow(url: str, file: Path) -> None:
+    """Writes what was seen into `file`, a GIF."""
+    key = {"X-API-Key": os.environ.get("EXAMPLES_KEY", "")}
+    address = url.replace("http", "ws", 1) + "/v1/stream"
+    async with connect(address, compression=None, additional_headers=key) as stream:
+        began = time.perf_counter()
+        _, frames = await asyncio.gather(move(stream), look(stream))
+        seconds = time.perf_counter() - began
+    frames[0].save(file, save_all=True, append_images=frames[1:], duration=20, loop=0)
+    print(f"{file}: {STEPS} places, {len(frames)} frames, {len(frames) / seconds:.0f} a second")
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", default=os.environ.get("MINTAGE_URL", "http://localhost:3000"))
+    parser.add_argument("--url", default=os.environ.get("EXAMPLES_URL", "http://localhost:3000"))
     parser.add_argument("--out", type=Path, default=Path("runs/examples"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
-    url = options.url.replace("http", "ws", 1) + "/v1/stream"
-    key = {"X-API-Key": os.environ.get("MINTAGE_KEY", "")}
-    async with connect(url, compression=None, additional_headers=key) as stream:
-        began = time.perf_counter()
-        _, frames = await asyncio.gather(move(stream), look(stream))
-        seconds = time.perf_counter() - began
-    frames[0].save(options.out / "stream.gif", save_all=True, append_images=frames[1:], duration=20, loop=0)
-    a_second = len(frames) / seconds
-    print(f"{options.out}/stream.gif: {STEPS} places, {len(frames)} frames, {a_second:.0f} a second")
+    try:
+        asyncio.run(follow(options.url, options.out / "stream.gif"))
+    except (OSError, WebSocketException) as error:
+        raise SystemExit(
+            f"no stream from {options.url} ({error}): "
+            "start a server with make serve, or name another with --url http://HOST:PORT"
+        ) from None
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

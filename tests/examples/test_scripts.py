@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -36,21 +37,44 @@ def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., str]:
-    """Runs a script in a folder of its own; what it printed."""
+def ended(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a script in a folder of its own, to its end."""
 
-    def run_script(script: str, *options: object, **environment: str) -> str:
-        done = subprocess.run(
+    def run_script(script: str, *options: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, EXAMPLES / script, *map(str, options)],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "MINTAGE_KEY": KEY, **environment},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "EXAMPLES_KEY": KEY, **environment},
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
+
+    return run_script
+
+
+@pytest.fixture
+def run(ended: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., str]:
+    """Runs a script; what it printed."""
+
+    def run_script(script: str, *options: object, **environment: str) -> str:
+        done = ended(script, *options, **environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    return run_script
+
+
+@pytest.fixture
+def refusal(ended: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., str]:
+    """Runs a script that cannot do what it is asked for; the one line that it says to that."""
+
+    def run_script(script: str, *options: object, **environment: str) -> str:
+        done = ended(script, *options, **environment)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        return done.stderr
 
     return run_script
 
@@ -69,7 +93,7 @@ def row_of(images: Pixels) -> Pixels:
 def test_images_writes_the_generators_pixels_and_a_training_set(
     server: str, run: Callable[..., str], grey: Path, tmp_path: Path
 ) -> None:
-    told = run("images.py", "--each", 40, "--out", tmp_path, MINTAGE_URL=server)
+    told = run("images.py", "--each", 40, "--out", tmp_path, EXAMPLES_URL=server)
     generator = Generator.open(grey)
     one = generator.images([0], [7])
     np.testing.assert_array_equal(pixels(tmp_path / "one.png"), enlarge(one[0], 8))
@@ -190,7 +214,7 @@ def data(grey: Path, tmp_path: Path) -> Path:
 def test_augmentation_measures_what_generated_images_bring(
     run: Callable[..., str], grey: Path, data: Path
 ) -> None:
-    few = ("--real", 2, "--seeds", 2, "--steps", 40)
+    few = ("--real", 2, "all", "--seeds", 2, "--steps", 40)
     told = run("augmentation.py", "--data", data, "--model", grey, *few, OMP_NUM_THREADS="1")
     assert "2 real a class" in told
     assert "all 100" in told  # a sixth is held out
@@ -203,17 +227,48 @@ def test_augmentation_measures_what_generated_images_bring(
     assert float(alone[1]) > 80
 
 
-def test_augmentation_wants_the_generators_classes(grey: Path, data: Path, tmp_path: Path) -> None:
+def test_augmentation_wants_the_generators_classes(
+    refusal: Callable[..., str], grey: Path, data: Path, tmp_path: Path
+) -> None:
     with np.load(data) as stored:
         np.savez(
             tmp_path / "other.npz", images=stored["images"], labels=stored["labels"], class_names=list("abc")
         )
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "augmentation.py", "--data", tmp_path / "other.npz", "--model", grey],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "has the classes ('a', 'b', 'c'), the generator ('T-shirt/top'" in done.stderr
+    said = refusal("augmentation.py", "--data", tmp_path / "other.npz", "--model", grey)
+    assert "has the classes ('a', 'b', 'c'), the generator ('T-shirt/top'" in said
+
+
+@pytest.mark.parametrize(
+    "script", ["images.py", "morph.py", "stream.py", "openai_client.py", "triton_client.py"]
+)
+def test_where_no_server_is_a_script_tells_how_to_get_one(
+    script: str, refusal: Callable[..., str], tmp_path: Path
+) -> None:
+    with socket.socket() as taken:  # and not listened at
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        said = refusal(script, "--url", url, "--out", tmp_path)
+    assert url in said
+    assert "make serve" in said
+
+
+@pytest.mark.parametrize(
+    "script", ["images.py", "morph.py", "stream.py", "openai_client.py", "triton_client.py"]
+)
+def test_a_wrong_key_is_told_as_such(
+    script: str, server: str, refusal: Callable[..., str], tmp_path: Path
+) -> None:
+    assert "401" in refusal(script, "--url", server, "--out", tmp_path, EXAMPLES_KEY="another")
+
+
+def test_a_class_that_is_not_there_is_told_with_those_that_are(
+    server: str, refusal: Callable[..., str], tmp_path: Path
+) -> None:
+    said = refusal("morph.py", "Bag", "Hat", "--url", server, "--out", tmp_path)
+    assert "'Hat'" in said
+    assert "T-shirt/top" in said
+    assert not (tmp_path / "morph.gif").exists()
+
+
+def test_a_folder_that_is_no_generator_is_told_as_such(refusal: Callable[..., str], tmp_path: Path) -> None:
+    assert str(tmp_path) in refusal("in_process.py", "--model", tmp_path, "--out", tmp_path)
