@@ -149,7 +149,7 @@ def table(found: npt.NDArray[np.float64], columns: list[str]) -> Table:
         if recipe != RECIPES[0]:
             gains = results - found[0]  # seed by seed: the same real images
             cells = [
-                f"{a.mean():.1f}  {g.mean():+.1f} ± {g.std(ddof=1):.1f}"
+                f"{a.mean():.1f}  {g.mean():+z.1f} ± {g.std(ddof=1):.1f}"
                 for a, g in zip(results, gains, strict=True)
             ]
         drawn.add_row(str(recipe), *cells)
