@@ -57,7 +57,7 @@ def main() -> None:
         with triton.InferenceServerClient(options.url.removeprefix("http://")) as client:
             make_all(client, headers, options.out)
     except InferenceServerException as error:
-        raise SystemExit(error.message()) from None
+        raise SystemExit(str(error)) from None
     except OSError as error:
         raise SystemExit(
             f"no server answers at {options.url} ({type(error).__name__}): "
