@@ -80,7 +80,7 @@ def read(data: str, generator: Generator) -> tuple[Images, Images]:
     spec = generator.spec
     config = TrainConfig(data=data, image_size=spec.image_size, channels=spec.channels)
     dataset, test = load_dataset(config), load_test_images(config)
-    if dataset.class_names != spec.class_names:
+    if dataset.spec(config).slugs != spec.slugs:  # "T - shirt / top" is "T-shirt/top" too
         raise DataError(f"{data} has the classes {dataset.class_names}, the generator {spec.class_names}")
     training = Images.of(dataset.images, dataset.labels)
     if test is not None:

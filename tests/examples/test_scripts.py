@@ -204,10 +204,11 @@ def test_in_process_draws_the_generators_images(run: Callable[..., str], grey: P
 
 @pytest.fixture
 def data(grey: Path, tmp_path: Path) -> Path:
-    """Images of the generator as if they were real ones, 40 of each class."""
+    """Images of the generator as if they were real ones, 40 of each class; one that is spelled otherwise."""
     generator, labels = Generator.open(grey), np.arange(3).repeat(40)
+    names = ["T - shirt / top", *generator.spec.class_names[1:]]
     images = generator.images(labels.tolist(), range(1_000_000, 1_000_120))
-    np.savez(tmp_path / "data.npz", images=images, labels=labels, class_names=generator.spec.class_names)
+    np.savez(tmp_path / "data.npz", images=images, labels=labels, class_names=names)
     return tmp_path / "data.npz"
 
 
