@@ -174,6 +174,7 @@ class LoadClient:
             )
         except OSError:
             if (number := self._due()) is not None:
+                self._sent[number] = perf_counter()  # the server's fault: the client was there in time
                 self._record(number, BROKEN)
         else:
             self._connections.add(connection)
