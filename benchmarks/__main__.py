@@ -47,7 +47,6 @@ try:
     from benchmarks.machine import manifest
     from benchmarks.mlperf import command as mlperf
     from benchmarks.options import positive as _positive
-    from benchmarks.overload import LoadFailed
     from benchmarks.peers.environments import InstallError, install
     from benchmarks.peers.settings import Encoder
     from benchmarks.raw import raw_images_per_s
@@ -69,7 +68,7 @@ except ModuleNotFoundError as missing:
 
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 ERRORS = (
-    ArtifactError, CountingFailed, EngineError, FleetError, InstallError, LoadFailed, MixError, NoReference,
+    ArtifactError, CountingFailed, EngineError, FleetError, InstallError, MixError, NoReference,
     NothingAnswered, OSError, ServerError, TargetError, Unseen, WrkError, WrongAnswer, results.ResultError,
     subprocess.CalledProcessError,
 )  # fmt: skip
