@@ -24,7 +24,7 @@ def tables(result: Json) -> list[Table]:
     counts = "the official numbers of queries" if settings["full"] else "few queries: no official result"
     note = (
         f"MLPerf's LoadGen, at least {settings['seconds']:g} s a test, {counts}. VALID and INVALID are "
-        f"LoadGen's words, in Server for a p99 within {settings['latency_ms']:g} ms, where the rate asked for "
+        f"LoadGen's words, in Server for a p99 within {settings['latency_ms']:g} ms; the rate asked for "
         "is the highest that was VALID, unless it was given. With failed answers, which LoadGen does not "
         "know of, a run is INVALID too. Pixels of accuracy runs are compared with Generator.images. Over the "
         "service, several samples are one request, of up to 64; the load generator has the same cores."
