@@ -35,4 +35,4 @@ def _row(name: str, seen: list[Json]) -> tuple[str, ...]:
     )
     delay, lag = (Histogram.merged([one[field] for one in seen]) for field in ("delay", "lag"))
     found = delay.percentile(0.5), delay.percentile(0.99), lag.percentile(0.99)
-    return name, frames, given_up, *(percentile(one and asdict(one)) for one in found)
+    return name, frames, given_up, *(percentile(asdict(one) if one else None) for one in found)
