@@ -107,7 +107,9 @@ def _encoder(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     artifact = add_encoder(options.artifact, options.run)
     size = sum(file.stat().st_size for file in [artifact.encoder_file] if file)
-    console.print(f"[bold]{artifact.manifest.id}[/]  an encoder of {size / 1e6:.1f} MB  ->  {options.artifact}")
+    console.print(
+        f"[bold]{artifact.manifest.id}[/]  an encoder of {size / 1e6:.1f} MB  ->  {options.artifact}"
+    )
     return 0
 
 

@@ -26,7 +26,10 @@ MAX_PROBES = 64  # directions that a step looks into: of a larger latent space o
 STRIDE = 0.3  # from a latent to its probes: far enough to tell in pixels of 256 steps
 DAMPINGS = np.geomspace(1e-3, 10, 8)  # that are tried, times the mean squared change of the pixels
 PULL = 25.0  # of the prior: the variance of pixels that is taken for what no latent can explain
-BOUNDS: dict[Noise, float] = {"gaussian": 5.0, "uniform": 1.0}  # no component that was trained with lies beyond
+BOUNDS: dict[Noise, float] = {
+    "gaussian": 5.0,
+    "uniform": 1.0,
+}  # no component that was trained with lies beyond
 
 
 class Refined(NamedTuple):

@@ -40,6 +40,7 @@ from training.sweep import __main__ as sweep
 from training.trainer import check_run
 
 PROGRAM = "python -m training"
+COMMANDS = {"encoder": encoder.main, "evaluate": evaluation.main, "sweep": sweep.main}
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
@@ -54,12 +55,8 @@ class _Plan:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["evaluate"]:
-        return evaluation.main(arguments[1:])
-    if arguments[:1] == ["encoder"]:
-        return encoder.main(arguments[1:])
-    if arguments[:1] == ["sweep"]:
-        return sweep.main(arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     try:
         plan = _plan(arguments)
         dataset = load_dataset(plan.config)

@@ -56,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         "--total-kimg", type=float, default=defaults.total_kimg, metavar="KIMG",
         help="thousands of images to learn from (default: %(default)g)",
     )  # fmt: skip
-    parser.add_argument("--batch", type=int, default=defaults.batch, help="images a step (default: %(default)s)")
+    parser.add_argument(
+        "--batch", type=int, default=defaults.batch, help="images a step (default: %(default)s)"
+    )
     parser.add_argument(
         "--learning-rate", type=float, default=defaults.learning_rate, metavar="LR",
         help="AdamW's, at its highest (default: %(default)g)",
@@ -153,9 +155,7 @@ def _table(measured: dict[str, InversionQuality]) -> Table:
     table.add_row("nearest of 1,000 samples", *(f"{quality.nearest_sample:.1f}" for quality in each))
     table.add_row("reconstruction", *(f"{quality.error:.1f}" for quality in each))
     table.add_row("  of the nearest sample's", *(f"{quality.share:.0%}" for quality in each), style="dim")
-    table.add_row(
-        f"refined by {each[0].refine} steps", *(f"{quality.refined_error:.1f}" for quality in each)
-    )
+    table.add_row(f"refined by {each[0].refine} steps", *(f"{quality.refined_error:.1f}" for quality in each))
     table.add_row(
         "  of the nearest sample's", *(f"{quality.refined_share:.0%}" for quality in each), style="dim"
     )

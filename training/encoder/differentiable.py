@@ -1,4 +1,4 @@
-"""A finished generator as a torch network again, so that an error in its pixels tells how to move a latent."""
+"""A finished generator as a torch network again: an error in its pixels then tells how to move a latent."""
 
 from __future__ import annotations
 
