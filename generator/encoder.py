@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from generator.artifact import Artifact
 from generator.engines import EngineError
-from generator.engines.onnxruntime import open_session
 from generator.latents import Latents
 from generator.pixels import Pixels
 from generator.spec import IMAGES, LATENT, PROBABILITIES
@@ -27,6 +26,8 @@ class Encoder:
 
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         """Raises EngineError for an artifact without an encoder, or one that does not fit its generator."""
+        from generator.engines.onnxruntime import open_session  # noqa: PLC0415 - a GPU may do without it
+
         file, spec = artifact.encoder_file, artifact.spec
         if file is None:
             raise EngineError(
