@@ -80,6 +80,8 @@ class _Form:
 
     def image(self, body: bytes) -> bytes:
         """The field's content. Raises BadRequest for what is no form, InvalidField for other fields."""
+        if not self._boundary:
+            raise BadRequest(f"the content-type {FORM} comes without the form's boundary")
         try:
             parser = MultipartParser(
                 self._boundary,

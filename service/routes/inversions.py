@@ -44,7 +44,8 @@ async def post_inversions(models: Models, scope: Scope, receive: Receive, send: 
     request = inversion_request(scope)
     content_type = check_upload_type(header(scope, b"content-type"))
     model = models.of_request(request.model)
-    if model.encoder is None:
+    encoder = model.encoder
+    if encoder is None:
         raise InvalidField(
             "model",
             f"{model.name} has no encoder and can invert no image: `python -m training encoder` trains one",
@@ -53,15 +54,15 @@ async def post_inversions(models: Models, scope: Scope, receive: Receive, send: 
     body = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s)
     charge(images_of_search(request.refine, model.spec.latent_dim))  # before: a bad image costs time as well
     timeout_s = timeout_s_of(request.timeout_ms, settings)
-    with model.in_use(), model.encoder.place(), cancelled_on_disconnect(receive):
+    with model.in_use(), encoder.place(), cancelled_on_disconnect(receive):
         try:
             async with asyncio.timeout(timeout_s):
                 began = time.perf_counter()
-                image = await model.encoder.read(
+                image = await encoder.read(
                     lambda: read_upload(body, content_type, model.spec, settings.max_upload_pixels)
                 )
                 read_ms = (time.perf_counter() - began) * 1000
-                found = await _found(model, model.encoder, image, label, request.refine, timeout_s)
+                found = await _found(model, encoder, image, label, request.refine, timeout_s)
         except TimeoutError:
             raise Expired(
                 f"timeout_ms {timeout_s * 1000:.0f} was over before the image was inverted: allow more time, "

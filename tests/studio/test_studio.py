@@ -227,6 +227,31 @@ def test_it_fits_the_window(browser: Browser, server: str, size: str, scheme: st
         ) % 14 == 0  # no pixel wider than others
 
 
+def test_an_image_that_is_given_is_found_in_latent_space(
+    browser: Browser, models_with_encoders: Path, tmp_path: Path
+) -> None:
+    with (
+        serving(tmp_path, models=models_with_encoders) as (url, _),
+        at_the_studio(browser, url) as studio,
+    ):
+        studio.open(BAG)
+        recipe = {"model": "grey", "label": "Ankle boot", "seed": 3, "scale": 2}
+        content = httpx.post(f"{url}/v1/images", json=recipe).content
+        upload = {"name": "boot.png", "mimeType": "image/png", "buffer": content}
+        studio.page.locator("#file").set_input_files(upload)
+        state = studio.becomes("latent=")
+        ask = {"params": {"model": "grey", "refine": 5}, "headers": {"content-type": "image/png"}}
+        found = httpx.post(f"{url}/v1/inversions", content=content, **ask).json()
+        assert f"class={found['permalink'].split('/')[4]}" in state
+        expected = served(url, model="grey", label=found["label"], latent=found["latent"])
+        np.testing.assert_array_equal(studio.image(), expected)
+        studio.page.locator("#file").set_input_files({**upload, "buffer": b"none"})
+        expect(studio.page.locator("#problem")).to_contain_text("no PNG, JPEG or WebP")
+        refused = [error for error in studio.errors if "v1/inversions" in error and "415" in error]
+        assert refused == studio.errors  # which the browser itself tells
+        studio.errors.clear()
+
+
 def test_with_keys_on_it_asks_for_one_and_keeps_it_in_the_tab(
     browser: Browser, models_folder: Path, tmp_path: Path
 ) -> None:
