@@ -43,6 +43,7 @@ async def post_inversions(models: Models, scope: Scope, receive: Receive, send: 
     settings = models.settings
     request = inversion_request(scope)
     content_type = check_upload_type(header(scope, b"content-type"))
+    body = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s)
     model = models.of_request(request.model)
     encoder = model.encoder
     if encoder is None:
@@ -51,7 +52,6 @@ async def post_inversions(models: Models, scope: Scope, receive: Receive, send: 
             f"{model.name} has no encoder and can invert no image: `python -m training encoder` trains one",
         )
     label = None if request.label is None else label_of(request.label, model.spec)
-    body = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s)
     charge(images_of_search(request.refine, model.spec.latent_dim))  # before: a bad image costs time as well
     timeout_s = timeout_s_of(request.timeout_ms, settings)
     with model.in_use(), encoder.place(), cancelled_on_disconnect(receive):

@@ -22,6 +22,7 @@ from generator.encoder import Encoded, Encoder
 from generator.pixels import Pixels, enlarge, rms_error, to_pillow
 from service.uploads import MAX_SCANS
 from tests.service.test_http import picture, post, problem
+from tests.service.test_server import serving
 
 PNG = {"content-type": "image/png"}
 Run = Callable[..., None]
@@ -301,3 +302,23 @@ def test_images_that_come_together_are_encoded_together_and_too_many_are_refused
     monkeypatch.setattr("service.models.Encoder.encode", slowly)
     gate.set()
     inverting(scenario, max_inversions=6)
+
+
+def test_a_real_server_answers_good_images_among_hostile_ones(
+    models_with_encoders: Path, tmp_path: Path
+) -> None:
+    good = file_of(to_pillow(own_image(models_with_encoders / "grey")))
+    large = file_of(Image.new("L", (4000, 4000), 90))
+    asked = [(content, status) for content, status, _ in HOSTILE.values()] + [(good, 200), (large, 200)] * 4
+
+    async def scenario(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            first = (await invert(client, good, model="grey", refine=1)).json()
+            replies = await asyncio.gather(*(invert(client, content) for content, _ in asked))
+            for reply, (content, status) in zip(replies, asked, strict=True):
+                assert reply.status_code == status, (content[:40], reply.text[:200])
+            assert (await invert(client, good, model="grey", refine=1)).json() == first
+            assert (await client.get("/readyz")).json()["status"] == "ready"
+
+    with serving(tmp_path, models=models_with_encoders, max_inversions=64) as (url, _):
+        asyncio.run(scenario(url))

@@ -116,7 +116,8 @@ def learn(
     saved = trainer.images_shown
     try:
         while not trainer.is_finished:
-            report(trainer.images_shown, trainer.step())
+            losses = trainer.step()
+            report(trainer.images_shown, losses)
             if trainer.images_shown - saved >= save_kimg * 1000:
                 trainer.checkpoint().save(folder)
                 saved = trainer.images_shown
