@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 SCALE = 2
 LABEL, SEED = "Ankle boot", 11
 STRENGTHS = (0, 0.1, 0.2, 0.4, 0.7, 1)
+FRESH, REFINE = 4_100_000_000, 5  # seeds that the encoder did not learn from, steps
 COEFFICIENTS = (-6, -4, -2, 0, 2, 4, 6)
 
 
@@ -32,6 +33,9 @@ def main() -> None:
     ]
     columns = [f"{coefficient:+d}" if coefficient else "0" for coefficient in COEFFICIENTS]
     _save("directions", np.concatenate(moved), [f"direction {row}" for row in rows], columns)
+    images = fashion.images(range(10), range(FRESH, FRESH + 10))
+    found = [fashion.invert(images, steps).images for steps in (0, REFINE)]
+    _save("inversions", np.concatenate([images, *found]), ["image", "encoder", f"{REFINE} steps"])
 
 
 def _save(name: str, images: Pixels, rows: list[str], columns: list[str] | None = None) -> None:
