@@ -35,7 +35,7 @@ def artifact(grey: Path, tmp_path: Path) -> Path:
 def test_an_encoder_that_learned_for_seconds_finds_the_generators_images(
     artifact: Path, tmp_path: Path
 ) -> None:
-    options = EncoderOptions(total_kimg=30, batch=100, learning_rate=4e-3, features=64)
+    options = EncoderOptions(total_kimg=8, batch=50, learning_rate=4e-3, features=64)
     assert learn(Generator.open(artifact), options, tmp_path / "run", lambda shown, losses: None)
     before = Artifact.open(artifact).manifest
     after = add_encoder(artifact, tmp_path / "run").manifest
