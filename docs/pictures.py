@@ -33,6 +33,8 @@ def main() -> None:
     ]
     columns = [f"{coefficient:+d}" if coefficient else "0" for coefficient in COEFFICIENTS]
     _save("directions", np.concatenate(moved), [f"direction {row}" for row in rows], columns)
+    if fashion.artifact.encoder_file is None:
+        return
     images = fashion.images(range(10), range(FRESH, FRESH + 10))
     found = [fashion.invert(images, steps).images for steps in (0, REFINE)]
     _save("inversions", np.concatenate([images, *found]), ["image", "encoder", f"{REFINE} steps"])
