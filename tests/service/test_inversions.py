@@ -249,7 +249,7 @@ def test_an_inversion_is_charged_for_every_image_that_it_takes(
     content = file_of(to_pillow(own_image(models_with_encoders / "grey")))
 
     async def scenario(client: httpx.AsyncClient) -> None:
-        ask = {"content": content, "headers": PNG}
+        ask: dict[str, Any] = {"content": content, "headers": PNG}
         problem(await client.post("/v1/inversions", **ask), 401)
         ask["headers"] = {**PNG, **key}
         for _ in range(3):

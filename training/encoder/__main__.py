@@ -6,6 +6,7 @@ import argparse
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -127,7 +128,7 @@ def _evaluate(options: argparse.Namespace, generator: Generator, console: Consol
     }
     Console(highlight=False).print(_table(measured))
     if options.record:
-        told = {name: quality.to_json() for name, quality in measured.items()}
+        told: dict[str, Any] = {name: quality.to_json() for name, quality in measured.items()}
         told["encoder"] = generator.artifact.manifest.files[ENCODER]
         generator.artifact.record_metrics({"inversion": told})
         console.print(f"recorded in {options.artifact}/manifest.json")
