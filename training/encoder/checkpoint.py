@@ -30,7 +30,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 @dataclass(frozen=True)
 class EncoderOptions:
     total_kimg: float = 400  # thousands of images, none of which is shown twice
-    batch: int = 128
+    batch: int = 64
     learning_rate: float = 2e-3  # AdamW's, at its highest
     features: int = 512  # of the layer before latent and class
     seed: int = 0
