@@ -67,7 +67,7 @@ class ServedModel:
             settings.short_call_ms / 1000,
             engine.calls_at_once,
         )
-        self.encoder = None
+        self.encoder: ServedEncoder | None = None
         if artifact.encoder_file is not None:
             encoder = Encoder(artifact, settings.wanted.threads)
             self.encoder = ServedEncoder(encoder, self.batcher.threads, settings.max_inversions)

@@ -13,6 +13,7 @@ from generator.spec import GeneratorSpec
 from service.errors import BadRequest, BodyTooLarge, InvalidField, Problem, UnsupportedMediaType
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+JPEGS = ("JPEG", "MPO")  # Pillow's name of a phone's JPEG that has a depth map or the like behind the image
 FORM = "multipart/form-data"
 FIELD = "image"
 MAX_SCANS = 100  # of a JPEG: cameras and programs write about ten, and each is a pass over all pixels
@@ -43,7 +44,8 @@ def read_upload(body: bytes, content_type: str, spec: GeneratorSpec, max_pixels:
     try:
         with Image.open(io.BytesIO(content), formats=list(FORMATS.values())) as image:
             _check(image, content, max_pixels)
-            image.draft(None, (ENLARGED * spec.image_size,) * 2)  # type: ignore[arg-type] # None: its own mode
+            side = ENLARGED * spec.image_size
+            image.draft(None, (side, side))
             return from_pillow(image, spec.image_size, spec.channels)
     except Problem:
         raise
@@ -59,9 +61,10 @@ def _check(image: Image.Image, content: bytes, max_pixels: int) -> None:
     """Before its pixels are decoded. Raises BodyTooLarge, InvalidField."""
     if image.width * image.height > max_pixels:
         raise _too_many_pixels(f"{image.width} x {image.height}", max_pixels)
-    if (frames := getattr(image, "n_frames", 1)) > 1:
+    is_jpeg = image.format in JPEGS
+    if not is_jpeg and (frames := getattr(image, "n_frames", 1)) > 1:
         raise InvalidField(FIELD, f"the image is an animation of {frames} frames: send one frame")
-    if image.format == "JPEG" and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
+    if is_jpeg and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
         raise InvalidField(FIELD, f"the image has {scans} scans: allowed are {MAX_SCANS}; save it again")
 
 

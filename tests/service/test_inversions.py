@@ -102,6 +102,8 @@ def test_every_way_to_send_an_image_gives_the_same(inverting: Run, models_with_e
         assert (await invert(client, png, model="grey", timeout_ms=9000)).json() == first
         jpeg = await invert(client, file_of(image.resize((700, 300)), "JPEG"), "image/jpeg", model="grey")
         assert jpeg.status_code == 200
+        phone = file_of(image, "MPO", save_all=True, append_images=[image.resize((9, 9))])
+        assert (await invert(client, phone, "image/jpeg", model="grey")).status_code == 200
 
     inverting(scenario)
 

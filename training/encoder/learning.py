@@ -69,7 +69,7 @@ class EncoderTrainer:
         }
         total = PIXEL_WEIGHT * losses["pixels"] + losses["latent"] + CLASS_WEIGHT * losses["class"]
         self._optimizer.zero_grad()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), MAX_LENGTH)
         self._optimizer.step()
         self.images_shown += self._options.batch
