@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,3 +59,10 @@ def save(drawn: Figure, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"Date": None} if file.suffix == ".svg" else None
     drawn.savefig(file, dpi=144, metadata=metadata)
+
+
+def batch_axis(axes: Axes, batches: Sequence[int]) -> None:
+    """Images of a call along the bottom, each batch at an even distance from its double."""
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(batches), [str(batch) for batch in batches])
+    axes.set_xlabel("images of a call")

@@ -79,7 +79,8 @@ def _complete(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         f"{PROGRAM} complete",
         description="Adds what an artifact of an earlier version lacks: the graph for CPUs, with which its "
-        "digest changes; the main directions of its latent space and the graph in float16, with which it does not.",
+        "digest changes; the main directions of its latent space and the graph in float16, with which it "
+        "does not.",
     )
     parser.add_argument("artifact", type=Path, help="the artifact's folder, such as models/fashion")
     _add_fp16_error(parser)

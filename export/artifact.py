@@ -1,4 +1,4 @@
-"""Checkpoint -> artifact: the graph in its forms, their parity, directions, provenance, a sheet to look at."""
+"""Checkpoint -> artifact: the graph in its forms, their parity, directions, provenance, a sheet."""
 
 from __future__ import annotations
 

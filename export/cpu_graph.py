@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from export.tail import GraphError, move_pixels_last, read_graph
+from export.tail import GraphError, move_pixels_last, read_graph, rewritten
 
 KERNEL = 4  # of a hidden layer; with the attributes below it doubles height and width
 DOUBLING = {
@@ -72,14 +72,7 @@ def cpu_graph(graph: bytes) -> bytes:
             tensors |= {tensor.name: tensor for tensor in constants}
         else:
             nodes.append(node)
-    used = {name for node in nodes for name in node.input}
-    for field in ("node", "initializer", "value_info"):
-        model.graph.ClearField(field)
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(tensor for name, tensor in tensors.items() if name in used)
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return rewritten(model, nodes, tensors)
 
 
 def _sizes(model: onnx.ModelProto) -> dict[str, tuple[int, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.tail import GraphError, read_graph, tail_of
+from export.tail import GraphError, read_graph, rewritten, tail_of
 
 # Operators whose floating-point inputs and outputs all have one type, and no number in an attribute of it.
 SAME_TYPE = frozenset({
@@ -48,14 +48,7 @@ def fp16_graph(graph: bytes) -> bytes:
         node.input[:] = [halves.get(name, name) for name in node.input]
         node.output[:] = [halves.get(name, name) for name in node.output]
     nodes = [*casts, *body, _cast(halves[picture], picture, TensorProto.FLOAT), *tail]
-    used = {name for node in nodes for name in node.input}
-    for field in ("node", "initializer", "value_info"):
-        model.graph.ClearField(field)
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(tensor for name, tensor in tensors.items() if name in used)
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return rewritten(model, nodes, tensors)
 
 
 def _cast(before: str, after: str, kind: int) -> onnx.NodeProto:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 import onnx
@@ -93,3 +94,17 @@ def tail_of(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
         chain.insert(0, node)
         tensor = node.input[0]
     return chain
+
+
+def rewritten(
+    model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], tensors: Mapping[str, onnx.TensorProto]
+) -> bytes:
+    """The ONNX file of a model with other nodes, and of the tensors those that they use; changes `model`."""
+    used = {name for node in nodes for name in node.input}
+    for field in ("node", "initializer", "value_info"):
+        model.graph.ClearField(field)
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(tensor for name, tensor in tensors.items() if name in used)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content

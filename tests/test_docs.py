@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics import Metrics
 from service.settings import PREFIX, Settings
+from service.stream_messages import ALLOWED_HERE, HEADER
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -40,3 +42,17 @@ def test_every_metric_is_documented_and_the_dashboard_asks_for_none_that_is_not_
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     assert set(re.findall(r"mintage_[a-z_]+", " ".join(asked))) <= there
     assert len(asked) == 21
+
+
+def test_the_header_of_a_frame_is_as_documented() -> None:
+    letters = {"uint8": "B", "uint16": "H", "uint32": "I", "float32": "f"}
+    rows = re.findall(r"^\| (\d+) \| (\w+) \|", (DOCS / "stream.md").read_text(), re.MULTILINE)
+    layout = "<" + "".join(letters[kind] for _, kind in rows)
+    assert layout == HEADER.format
+    starts = [struct.calcsize(layout[: 1 + place]) for place in range(len(rows))]
+    assert [int(start) for start, _ in rows] == starts
+
+
+def test_every_field_of_a_streams_message_is_documented() -> None:
+    text = (DOCS / "stream.md").read_text()
+    assert [name for name in ALLOWED_HERE if f"`{name}`" not in text] == []

@@ -79,7 +79,7 @@ def train(
             report(shown, window.stats)
             if _crossed(shown, trainer.images_a_step, config.checkpoint_kimg):
                 save()
-            if best and (_crossed(shown, config.batch, best.every_kimg) or shown >= total):
+            if best and (_crossed(shown, trainer.images_a_step, best.every_kimg) or shown >= total):
                 check_finite(trainer.finite)
                 best.consider(trainer.checkpoint())
         if saved_at < trainer.images_shown:

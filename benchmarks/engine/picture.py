@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import nan
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from benchmarks import plots
@@ -36,13 +35,7 @@ def draw(result: Json, file: Path) -> bool:
         latency.set_yscale("log")
         latency.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         for axes in (rate, latency):
-            _batch_axis(axes, batches)
+            plots.batch_axis(axes, batches)
         latency.legend(fontsize=8, loc="lower right")
         plots.save(drawn, file)
     return True
-
-
-def _batch_axis(axes: Axes, batches: list[int]) -> None:
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(batches, [str(batch) for batch in batches])
-    axes.set_xlabel("images of a call")

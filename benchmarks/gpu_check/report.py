@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from benchmarks import plots
@@ -32,7 +31,8 @@ def failures(result: Json) -> list[str]:
 
 
 def _overview(result: Json) -> Table:
-    rows, settings = [], result["manifest"]["settings"]
+    rows: list[tuple[str, ...]] = []
+    settings = result["manifest"]["settings"]
     for way in result["ways"]:
         found, batches = way["parity"], way["batches"]
         best = max(batches, key=lambda batch: Spread.of(batches[batch]["images_per_s"]).median)
@@ -62,7 +62,7 @@ def _overview(result: Json) -> Table:
 
 def _by_batch(result: Json, title: str, what: str) -> Table:
     batches = [str(batch) for batch in result["manifest"]["settings"]["batches"]]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for way in result["ways"]:
         at = [way["batches"][batch] for batch in batches]
         if what == "latency":
@@ -79,7 +79,7 @@ def _latency(found: Json) -> str:
 
 
 def _missing(result: Json) -> Table:
-    rows = [(name, why) for name, why in result["missing"].items()]
+    rows: list[tuple[str, ...]] = [(name, why) for name, why in result["missing"].items()]
     return Table("Not measured", ("", "what is missing"), rows)
 
 
@@ -102,15 +102,9 @@ def draw(result: Json, file: Path) -> None:
         latency.set_yscale("log")
         latency.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         for axes in (rate, latency):
-            _batch_axis(axes, batches)
+            plots.batch_axis(axes, batches)
         latency.legend(fontsize=8, loc="upper left")
         plots.save(drawn, file)
-
-
-def _batch_axis(axes: Axes, batches: list[int]) -> None:
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(batches, [str(batch) for batch in batches])
-    axes.set_xlabel("images of a call")
 
 
 def page(result: Json) -> str:

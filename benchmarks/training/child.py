@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -60,7 +59,7 @@ def trainer(preset: str) -> Trainer:
     labels = np.arange(IMAGES) % CLASSES
     config = replace(PRESETS[preset], loss="nonsaturating", augment=(), mirror=False, device="cpu")
     dataset = Dataset(images, labels, tuple(f"class {n}" for n in range(CLASSES)))
-    return Trainer(replace(config, channels=cast(Literal[1, 3], channels)), dataset.spec(config), dataset)
+    return Trainer(config, dataset.spec(config), dataset)
 
 
 def loops(preset: str) -> tuple[Callable[[], int], Callable[[], int]]:

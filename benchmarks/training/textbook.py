@@ -61,4 +61,4 @@ class Textbook:
         loss = self.criterion(self.discriminator(fake, labels), ones)
         loss.backward()
         self.of_generator.step()
-        return float(loss), float(on_real) + float(on_fake)
+        return loss.item(), on_real.item() + on_fake.item()

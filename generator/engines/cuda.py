@@ -80,7 +80,7 @@ class Cuda:
             driver=f"{version // 1000}.{version % 1000 // 10}",
         )
 
-    def pinned(self, shape: tuple[int, ...], kind: npt.DTypeLike) -> Pinned:
+    def pinned(self, shape: tuple[int, ...], kind: type[np.generic]) -> Pinned:
         """Zeros. Raises OutOfMemory."""
         size = math.prod(shape) * np.dtype(kind).itemsize
         address = int(self.call("cudaMallocHost", size))

@@ -90,7 +90,7 @@ class Slot:
         for name, (pinned, _) in ((LATENT, self._latent), (CLASS_VECTOR, self._class_vector)):
             self._agrees(self._context.set_input_shape(name, pinned.array.shape), f"the shape of {name}")
 
-    def _tensor(self, name: str, shape: tuple[int, ...], kind: npt.DTypeLike) -> Any:
+    def _tensor(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> Any:
         """Memory of a tensor on both sides, the context told of it."""
         pinned = self._cuda.pinned(shape, kind)
         self._undo.append(("cudaFreeHost", pinned.address))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any
 
 import numpy as np
@@ -89,25 +89,26 @@ async def _stream(
     check(request, form, model, models.settings, at_once=False)
     journey = journey_of(request, model.spec, model.directions)
     film, sent = film_of(request, journey, form, model), 0
-    reel = REELS[form](film)
-    async with aclosing(pieces(model, journey.path, film.scale, timeout_s, of_each=True)) as parts:
-        try:
-            async for item, made in parts:
-                about = _about_frames(model, journey, item, sent) if form in ABOUT_FRAMES else ()
-                content, encode_ms = await _encoded(reel, made, about)
+    parts = pieces(model, journey.path, film.scale, timeout_s, of_each=True)
+    async with aclosing(parts):
+        with closing(REELS[form](film)) as reel:
+            try:
+                async for item, made in parts:
+                    about = _about_frames(model, journey, item, sent) if form in ABOUT_FRAMES else ()
+                    content, encode_ms = await _encoded(reel, made, about)
+                    if not sent:
+                        await _send_head(send, reel, _headers(model, journey, made, encode_ms))
+                        content = reel.begin() + content
+                    else:
+                        model.metrics.encoded(encode_ms / 1000)
+                    sent += item.count
+                    await send({"type": "http.response.body", "body": content, "more_body": True})
+            except Exception as error:
                 if not sent:
-                    await _send_head(send, reel, _headers(model, journey, made, encode_ms))
-                    content = reel.begin() + content
-                else:
-                    model.metrics.encoded(encode_ms / 1000)
-                sent += item.count
-                await send({"type": "http.response.body", "body": content, "more_body": True})
-        except Exception as error:
-            if not sent:
-                raise
-            logger.exception("an interpolation ended after %d of %d frames", sent, film.frames)
-            raise Disconnected from error
-    await send({"type": "http.response.body", "body": reel.end()})
+                    raise
+                logger.exception("an interpolation ended after %d of %d frames", sent, film.frames)
+                raise Disconnected from error
+            await send({"type": "http.response.body", "body": reel.end()})
 
 
 def check(
@@ -121,7 +122,7 @@ def check(
         raise InvalidField("quality", "quality is for webp: leave it out")
     if form == "gif" and request.fps > MAX_GIF_FPS:
         raise InvalidField("fps", f"fps {request.fps}: a gif shows up to {MAX_GIF_FPS} frames a second")
-    limit = settings.max_buffered_frames if at_once else settings.max_frames
+    limit = min(settings.max_frames, settings.max_buffered_frames) if at_once else settings.max_frames
     if request.frames > limit:
         way_out = f"; {', '.join(REELS)} have up to {settings.max_frames}" if at_once else ""
         raise InvalidField("frames", f"{request.frames} frames as {form}: allowed are 2 to {limit}{way_out}")

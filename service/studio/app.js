@@ -94,6 +94,7 @@ function showSeed(text) {
 /** What need not follow every movement. */
 function settle() {
   history.replaceState(null, "", `#${toHash(state)}`);
+  at("link").dataset.shown = toHash(state);
   at("link").textContent = link(state, model, scale(), server.base);
   at("curl").textContent = curl(state, model, scale(), server.base, server.needsKey);
   at("image").setAttribute("aria-label", `${title(state, model)}, ${legend()}`);
@@ -122,7 +123,8 @@ function show(frame) {
 
 /** The image as large as the plate has room for, each pixel of it a whole number of the screen's. */
 function fit() {
-  const [canvas, room] = [at("image"), at("plate").clientWidth - 2 * parseFloat(getComputedStyle(at("plate")).paddingLeft)];
+  const [canvas, plate] = [at("image"), at("plate")];
+  const room = plate.getBoundingClientRect().width - 2 * parseFloat(getComputedStyle(plate).paddingLeft);
   const times = Math.max(1, Math.floor((room * devicePixelRatio) / canvas.width));
   canvas.style.width = `${(times * canvas.width) / devicePixelRatio}px`;
 }

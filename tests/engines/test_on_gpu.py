@@ -37,7 +37,7 @@ def cache(rgb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def batch(artifact: Artifact, count: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def batch(artifact: Artifact, count: int) -> tuple[np.ndarray, np.ndarray]:
     spec = artifact.spec
     return (
         latents(range(count), spec.latent_dim, noise=spec.noise),

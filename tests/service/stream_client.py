@@ -77,5 +77,6 @@ class Client:
 
 @contextmanager
 def streaming(url: str, path: str = "/v1/stream", **options: Any) -> Iterator[Client]:
-    with connect(f"{url.replace('http', 'ws', 1)}{path}", compression=None, max_size=None, **options) as socket:
+    address = url.replace("http", "ws", 1) + path
+    with connect(address, compression=None, max_size=None, **options) as socket:
         yield Client(socket)

@@ -92,7 +92,7 @@ def described() -> dict[str, Any]:
 
 
 wide = schemathesis.openapi.from_dict(patient(described()))
-deep = schemathesis.openapi.from_dict(narrowed(patient(described())))
+deep = schemathesis.openapi.from_dict(patient(narrowed(described())))
 
 
 @wide.parametrize()

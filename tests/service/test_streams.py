@@ -6,7 +6,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ MOST_STREAMS = 4
 
 @pytest.fixture(scope="module")
 def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "max_streams": MOST_STREAMS,
         "stream_idle_s": IDLE_S,
         "stream_messages_per_s": 1000,
@@ -42,7 +42,7 @@ def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def closed_server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "api_keys": f"{FIRST},{SECOND}",
         "rate_images_per_s": 0.01,
         "rate_burst_images": 3,
@@ -227,16 +227,14 @@ def test_messages_have_bounds_in_size_rate_and_pauses(server: str) -> None:
 def test_there_are_only_so_many_streams_and_one_that_ends_makes_room(server: str) -> None:
     while metric(server, "mintage_streams"):  # of the tests before
         time.sleep(0.01)
-    clients = [streaming(server) for _ in range(MOST_STREAMS)]
-    for client in clients:
-        client.__enter__().ask(label=0)
-    assert metric(server, "mintage_streams") == MOST_STREAMS
-    with pytest.raises(InvalidStatus) as refused, streaming(server):
-        pass
-    assert refused.value.response.status_code == 429
-    assert int(refused.value.response.headers["retry-after"]) >= 1
-    for client in clients:
-        client.__exit__(None, None, None)
+    with ExitStack() as stack:
+        for _ in range(MOST_STREAMS):
+            stack.enter_context(streaming(server)).ask(label=0)
+        assert metric(server, "mintage_streams") == MOST_STREAMS
+        with pytest.raises(InvalidStatus) as refused, streaming(server):
+            pass
+        assert refused.value.response.status_code == 429
+        assert int(refused.value.response.headers["retry-after"]) >= 1
     while metric(server, "mintage_streams"):
         time.sleep(0.01)
     with streaming(server) as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +18,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 SIZES = {"phone": (390, 844), "laptop": (1280, 800), "wide": (1920, 1080)}
+PATIENCE_MS = 15_000
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PIXELS = """canvas => {
-    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const copy = new OffscreenCanvas(canvas.width, canvas.height)
+        .getContext("2d", {willReadFrequently: true});
+    copy.drawImage(canvas, 0, 0);
+    const pixels = copy.getImageData(0, 0, canvas.width, canvas.height);
     return {width: canvas.width, values: Array.from(pixels.data)};
 }"""
 
@@ -53,21 +58,29 @@ class Studio:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("websocket", lambda socket: self.sockets.append(socket.url))
 
+    def until(self, expression: str, argument: Any = None) -> None:
+        """Waits until it is true. Asked from outside: the page forbids the eval of `wait_for_function`."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not self.page.evaluate(expression, argument):
+            assert time.monotonic() < deadline, f"never true: {expression}"
+            self.page.wait_for_timeout(20)
+
     def open(self, state: str = "") -> None:
         """The page at a state, which is written as in the address bar; until its image is there."""
         self.page.goto(f"{self.url}/#{state}")
         self.settled()
 
     def settled(self) -> str:
-        """The state in the address bar, when the image on the stage is that state's."""
-        self.page.wait_for_function(
-            "document.getElementById('image').dataset.shown === location.hash.slice(1) && location.hash"
+        """The state in the address bar, when the image on the stage and the link below are that state's."""
+        self.until(
+            "location.hash && ['image', 'link'].every("
+            "id => document.getElementById(id).dataset.shown === location.hash.slice(1))"
         )
         return str(urlsplit(self.page.url).fragment)
 
     def becomes(self, part: str) -> str:
         """Waits until the address bar has `part`, and the image is that of it."""
-        self.page.wait_for_function("part => decodeURIComponent(location.hash).includes(part)", arg=part)
+        self.until("part => decodeURIComponent(location.hash).includes(part)", part)
         return self.settled()
 
     def image(self) -> npt.NDArray[np.uint8]:
@@ -87,12 +100,12 @@ def at_the_studio(browser: Browser, url: str, size: str = "laptop", **options: A
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     studio = Studio(context.new_page(), url)
-    studio.page.set_default_timeout(15_000)
+    studio.page.set_default_timeout(PATIENCE_MS)
     studio.watch()
     yield studio
     context.close()
     assert studio.foreign() == []
-    assert studio.errors == []
+    assert not studio.errors, studio.errors
 
 
 def served(url: str, **fields: Any) -> npt.NDArray[np.uint8]:

@@ -66,13 +66,13 @@ def test_a_class_is_picked_and_the_address_brings_it_back(studio: Studio) -> Non
 
 def test_two_classes_mix_by_their_sliders(studio: Studio) -> None:
     studio.open(BAG)
-    studio.page.get_by_text("Mix", exact=True).click()
+    studio.page.get_by_role("radio", name="Mix").check()
     studio.becomes("mix=bag:0.5,ankle-boot:0.5")
     studio.page.get_by_label("Ankle boot", exact=True).fill("0.1")
     studio.becomes("ankle-boot:0.1")
     mix = {"Bag": 0.5, "Ankle boot": 0.1}
     np.testing.assert_array_equal(studio.image(), served(studio.url, model="grey", mix=mix, seed=7))
-    studio.page.get_by_text("One", exact=True).click()
+    studio.page.get_by_role("radio", name="One", exact=True).check()
     studio.becomes("class=bag")
 
 
@@ -96,7 +96,7 @@ def test_the_pointer_on_the_pad_moves_the_image(studio: Studio) -> None:
     rates = studio.page.locator("#t-engine")
     expect(rates).to_have_text(re.compile(r"^[\d.]+ ms$"))
     studio.page.get_by_role("button", name="Centre").click()
-    studio.page.wait_for_function("!location.hash.includes('directions')")
+    studio.until("!location.hash.includes('directions')")
     studio.settled()
     np.testing.assert_array_equal(studio.image(), before)
 
@@ -112,7 +112,7 @@ def test_the_seed_box_takes_seeds_and_nothing_else(studio: Studio) -> None:
     expect(box).to_have_attribute("aria-invalid", "true")
     assert "seed=0" in studio.settled()
     studio.page.get_by_role("button", name="Throw the dice").click()
-    studio.page.wait_for_function("!location.hash.endsWith('seed=0')")
+    studio.until("!location.hash.endsWith('seed=0')")
     studio.settled()
     expect(box).to_have_attribute("aria-invalid", "false")
 
@@ -122,7 +122,7 @@ def test_the_wall_opens_what_is_clicked(studio: Studio) -> None:
     studio.page.locator("#wall-title").scroll_into_view_if_needed()
     cell = studio.page.get_by_role("button", name="Ankle boot, seed 3", exact=True)
     cell.scroll_into_view_if_needed()
-    studio.page.wait_for_function("e => e.querySelector('canvas').width > 1", arg=cell.element_handle())
+    studio.until("e => e.querySelector('canvas').width > 1", cell.element_handle())
     cell.click()
     studio.becomes("class=ankle-boot&seed=3")
     np.testing.assert_array_equal(
@@ -142,7 +142,7 @@ def test_a_morph_is_collected_played_and_downloaded(studio: Studio, tmp_path: Pa
     studio.page.get_by_role("button", name="Play").click()
     movie = studio.page.locator("#movie")
     expect(movie).to_be_visible()
-    studio.page.wait_for_function("document.getElementById('movie').naturalWidth > 0")
+    studio.until("document.getElementById('movie').naturalWidth > 0")
     for form in ("GIF", "WebP"):
         with studio.page.expect_download() as download:
             studio.page.get_by_role("button", name=form, exact=True).click()
@@ -198,7 +198,7 @@ def test_keys_of_the_keyboard_are_enough(studio: Studio) -> None:
     keyboard.press("Shift+ArrowUp")
     studio.becomes("directions=0:0.1,1:0.5")
     keyboard.press("Home")
-    studio.page.wait_for_function("!location.hash.includes('directions')")
+    studio.until("!location.hash.includes('directions')")
 
 
 def test_everything_that_can_be_touched_has_a_name(studio: Studio) -> None:

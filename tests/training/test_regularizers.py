@@ -81,7 +81,7 @@ def trained(
     for _ in range(steps):
         optimizer.zero_grad()
         loss = softplus(-critic(real, LABELS)).mean() + softplus(critic(fake, LABELS)).mean()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from generator import Generator, engines
+from generator import Generator
 from generator.artifact import MANIFEST, Artifact
-from generator.engines import Engine, EngineError, open_engine
+from generator.engines import ENGINES, Engine, EngineName, Wanted, choose_engine
 from generator.latents import latents
 from generator.pixels import Pixels
 from generator.spec import GeneratorSpec
@@ -90,26 +88,15 @@ def open_source(path: Path, engine: str = AUTO) -> ArtifactSource | CheckpointSo
 
 
 def engine_names() -> list[str]:
-    """auto, then the modules of generator.engines."""
-    return [AUTO, *sorted(module.name for module in pkgutil.iter_modules(engines.__path__))]
+    """auto, then the engines that there are, the best first."""
+    return [AUTO, *ENGINES]
 
 
 def _engine(artifact: Artifact, name: str) -> Engine:
-    if name == AUTO:
-        return open_engine(artifact)
     if name not in engine_names():
         raise ConfigError(f"--engine {name}: an artifact runs on {', '.join(engine_names())}")
-    content = vars(importlib.import_module(f"{engines.__name__}.{name}"))
-    opening = next(
-        value
-        for key, value in content.items()
-        if key.endswith("Engine") and getattr(value, "__module__", "") == content["__name__"]
-    )
-    try:
-        opened: Engine = opening(artifact, None)
-    except (ImportError, OSError, RuntimeError) as error:
-        raise EngineError(f"--engine {name}: {error}") from error
-    return opened
+    wanted = None if name == AUTO else cast(EngineName, name)
+    return choose_engine(artifact, Wanted(engine=wanted)).engine
 
 
 def in_parts(source: Source, labels: Labels, seeds: range, report: Callable[[float], None]) -> Pixels:

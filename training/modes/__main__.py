@@ -1,6 +1,6 @@
 """python -m training.modes: objectives and remedies compared on points in the plane.
 
-python -m training.modes --quick                    two minutes: six recipes, one seed, short runs
+python -m training.modes --quick                    six recipes, one seed, short runs
 python -m training.modes                            every recipe, five seeds; goes on where it was stopped
 python -m training.modes --recipes plain unrolled   these only
 python -m training.modes --write                    also puts table and pictures into docs/results
@@ -27,7 +27,7 @@ from training.modes.recipes import RECIPES
 from training.modes.table import show, summaries, write
 
 DOCS = Path(__file__).parents[2] / "docs" / "results"
-STEPS, SEEDS = 8000, 5
+STEPS, SEEDS = 6000, 5
 QUICK_STEPS, QUICK_SEEDS = 1500, 1
 QUICK = ("plain", "wgan-gp", "r3gan", "unrolled", "packed", "instance-noise")
 
@@ -90,7 +90,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="a look in two minutes on two cores")
+    parser.add_argument("--quick", action="store_true", help="a look: six recipes, one seed, short runs")
     parser.add_argument(
         "--recipes", nargs="+", choices=list(RECIPES), metavar="RECIPE", help=f"of {', '.join(RECIPES)}"
     )

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 
 from training.sweep.results import options_of
@@ -20,6 +20,7 @@ FILE = "results.png"
 MINT, INK, FAINT, LOST = "#0b7a5c", "#1f2a30", "#d7dde0", "#a9b4ba"
 PANEL = 3.1  # inches
 PER_ROW = 4
+WIDE_SPREAD = 5  # times the best score: from there on scores are shown in their logarithm
 STYLE: Any = {
     "font.size": 9,
     "text.color": INK,
@@ -58,7 +59,9 @@ def plot_results(folder: Path, trials: Sequence[FrozenTrial], searched: Sequence
             _option(axis, one, whole, best)
         for axis in axes[panels:]:
             axis.set_visible(False)
-        axes[0].set_yscale("log")
+        scores = [trial.value or 0 for trial in whole]
+        if max(scores) > WIDE_SPREAD * min(scores) > 0:
+            axes[0].set_yscale("log")
         for axis in axes[::columns]:
             axis.set_ylabel("Fréchet distance, lower is better")
         figure.savefig(folder / FILE, dpi=144)
@@ -93,5 +96,8 @@ def _option(axis: Axes, one: Searched, whole: Sequence[FrozenTrial], best: Froze
     if one.values:
         axis.set_xticks(range(len(one.values)), [value or "none" for value in one.values])
         axis.set_xlim(-0.5, len(one.values) - 0.5)
-    elif one.is_log:
+        return
+    if one.is_log:
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlim(one.low, one.high)
