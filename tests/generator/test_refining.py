@@ -23,7 +23,8 @@ def curved(latent_dim: int) -> Images:
 
     def images(latent: Latents) -> Pixels:
         values = np.tanh(latent.astype(np.float64) @ weight)
-        return np.round((values + 1) * 127.5).astype(np.uint8).reshape(-1, 12, 12, 1)
+        made: Pixels = np.round((values + 1) * 127.5).astype(np.uint8).reshape(-1, 12, 12, 1)
+        return made
 
     return images
 

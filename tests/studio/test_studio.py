@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from tests.service.test_server import serving
 from tests.studio.browsing import SIZES, Studio, a_browser, at_the_studio, served
@@ -238,7 +238,7 @@ def test_an_image_that_is_given_is_found_in_latent_space(
         studio.open(BAG)
         recipe = {"model": "grey", "label": "Ankle boot", "seed": 3, "scale": 2}
         content = httpx.post(f"{url}/v1/images", json=recipe).content
-        upload = {"name": "boot.png", "mimeType": "image/png", "buffer": content}
+        upload = FilePayload(name="boot.png", mimeType="image/png", buffer=content)
         studio.page.locator("#file").set_input_files(upload)
         state = studio.becomes("latent=")
         ask: dict[str, Any] = {
@@ -249,7 +249,8 @@ def test_an_image_that_is_given_is_found_in_latent_space(
         assert f"class={found['permalink'].split('/')[4]}" in state
         expected = served(url, model="grey", label=found["label"], latent=found["latent"])
         np.testing.assert_array_equal(studio.image(), expected)
-        studio.page.locator("#file").set_input_files({**upload, "buffer": b"none"})
+        upload["buffer"] = b"none"
+        studio.page.locator("#file").set_input_files(upload)
         expect(studio.page.locator("#problem")).to_contain_text("no PNG, JPEG or WebP")
         refused = [error for error in studio.errors if "v1/inversions" in error and "415" in error]
         assert refused == studio.errors  # which the browser itself tells

@@ -90,8 +90,8 @@ class EncoderTrainer:
         spec, count = self._spec, self._options.batch
         rng = np.random.default_rng((self._options.seed, self.images_shown))
         shape = count, spec.latent_dim
-        latent = rng.uniform(-1, 1, shape) if spec.noise == "uniform" else rng.standard_normal(shape)
-        latent, labels = latent.astype(np.float32), rng.integers(spec.num_classes, size=count)
+        drawn = rng.uniform(-1, 1, shape) if spec.noise == "uniform" else rng.standard_normal(shape)
+        latent, labels = drawn.astype(np.float32), rng.integers(spec.num_classes, size=count)
         images = self._generator.images_from(latent, spec.one_hot[labels])
         return torch.from_numpy(to_network(images)), torch.from_numpy(latent), torch.from_numpy(labels)
 

@@ -21,7 +21,8 @@ class Encoder(nn.Module):
 
     def __init__(self, spec: GeneratorSpec, features: int) -> None:
         super().__init__()
-        side, widths = spec.image_size, [spec.channels]
+        side = spec.image_size
+        widths: list[int] = [spec.channels]
         while side > SMALLEST_MAP:
             widths.append(WIDTHS[min(len(widths), len(WIDTHS)) - 1])
             side //= 2
