@@ -16,7 +16,7 @@ from generator.engines import Engine, Wanted, choose_engine
 from generator.latents import MAX_SEED, Latents, latents
 from generator.paths import Easing, LatentPath, neighbours
 from generator.pixels import Pixels
-from generator.refining import Refined, Search
+from generator.refining import STEPS, Refined, Search
 from generator.refining import refine as refine_latent
 from generator.spec import GeneratorSpec, Label
 from generator.turning import Method
@@ -171,11 +171,11 @@ class Generator:
         """The artifact's. Raises EngineError where it has none."""
         return Encoder(self.artifact)
 
-    def invert(self, images: Pixels, refine: int = 0, labels: Sequence[Label] | None = None) -> Inversion:
+    def invert(self, images: Pixels, refine: int = STEPS, labels: Sequence[Label] | None = None) -> Inversion:
         """The latents and classes that reproduce images, uint8 [N, H, W, C] of the generator's own size.
 
-        `refine` steps bring each reconstruction closer; `labels` settle the classes, which the encoder finds
-        without. `generator.pixels.from_pillow` makes such images of any picture. Raises EngineError where the
+        `refine` steps bring each reconstruction closer than the encoder alone; `labels` settle the classes,
+        which the encoder finds without. `generator.pixels.from_pillow` makes such images of any picture. Raises EngineError where the
         artifact has no encoder, UnknownLabel, ValueError for images of another shape.
         """
         size, channels = self.spec.image_size, self.spec.channels

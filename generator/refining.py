@@ -5,7 +5,7 @@ gradient: the change of the pixels along each direction is measured, by one batc
 and several dampings are tried, in another. A latent's prior, N(0, 1), pulls on it a little, so that it
 stays where the generator was trained. Nothing is drawn: the same image gives the same latent.
 
->>> search = refine(image, latent, steps=5)
+>>> search = refine(image, latent, steps=3)
 >>> wanted = next(search)  # latents, whose images the search is to be sent
 >>> wanted = search.send(engine.generate(wanted, ...))  # until it returns what was found
 """
@@ -22,6 +22,7 @@ from generator.latents import Floats, Latents
 from generator.pixels import Pixels, rms_error
 from generator.spec import Noise
 
+STEPS = 3  # unless told otherwise, wherever images are inverted
 MAX_PROBES = 64  # directions that a step looks into: of a larger latent space other ones each time
 STRIDE = 0.3  # from a latent to its probes: far enough to tell in pixels of 256 steps
 DAMPINGS = np.geomspace(1e-3, 10, 8)  # that are tried, times the mean squared change of the pixels

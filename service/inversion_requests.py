@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from generator.refining import STEPS
 from generator.spec import GeneratorSpec, UnknownLabel
 from service.errors import InvalidField
 from service.http import Scope
@@ -21,7 +22,7 @@ class InversionRequest(Struct, forbid_unknown_fields=True, frozen=True):
 
     model: str | None = None
     label: str | None = None
-    refine: Annotated[int, Meta(ge=0, le=MAX_REFINE)] = 0
+    refine: Annotated[int, Meta(ge=0, le=MAX_REFINE)] = STEPS
     timeout_ms: Timeout | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from generator.refining import STEPS
 from service.encoding import MEDIA_TYPES
 from service.films import FILM_TYPES
 from service.http import JSON
@@ -72,7 +73,7 @@ def inversions_path(problems: dict[str, Any], max_refine: int) -> dict[str, Any]
         "model": (text, "Which model, of those with an encoder; the default one if left out"),
         "label": (text, "The class by name, slug or index; what the encoder sees if left out"),
         "refine": (
-            {"type": "integer", "minimum": 0, "maximum": max_refine, "default": 0},
+            {"type": "integer", "minimum": 0, "maximum": max_refine, "default": STEPS},
             "Steps that bring the reconstruction closer",
         ),
         "timeout_ms": ({"type": "integer", "minimum": 1}, "Give up when it takes longer"),

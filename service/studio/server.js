@@ -1,7 +1,6 @@
 // The server, by HTTP: its models, arrays of images, animations. Problems become errors with their detail.
 
 const KEY = "mintage.key";
-const REFINE = 5; // steps of an inversion
 export const base = new URL(".", document.baseURI).href;
 export const needsKey = document.documentElement.dataset.key === "yes";
 
@@ -87,9 +86,9 @@ export async function morph(request, type) {
   return (await ask("v1/interpolations", { method: "POST", headers, body: JSON.stringify(request) })).blob();
 }
 
-/** The latent and class that reproduce an image, brought closer by some steps. */
+/** The latent and class that reproduce an image. */
 export async function invert(model, file) {
-  const path = `v1/inversions?model=${encodeURIComponent(model)}&refine=${REFINE}`;
+  const path = `v1/inversions?model=${encodeURIComponent(model)}`;
   return (await ask(path, { method: "POST", headers: { "content-type": file.type }, body: file })).json();
 }
 

@@ -241,10 +241,7 @@ def test_an_image_that_is_given_is_found_in_latent_space(
         upload = FilePayload(name="boot.png", mimeType="image/png", buffer=content)
         studio.page.locator("#file").set_input_files(upload)
         state = studio.becomes("latent=")
-        ask: dict[str, Any] = {
-            "params": {"model": "grey", "refine": 5},
-            "headers": {"content-type": "image/png"},
-        }
+        ask: dict[str, Any] = {"params": {"model": "grey"}, "headers": {"content-type": "image/png"}}
         found = httpx.post(f"{url}/v1/inversions", content=content, **ask).json()
         assert f"class={found['permalink'].split('/')[4]}" in state
         expected = served(url, model="grey", label=found["label"], latent=found["latent"])

@@ -15,6 +15,7 @@ from rich.table import Table
 from generator import Generator
 from generator.artifact import ENCODER, ArtifactError
 from generator.engines import EngineError
+from generator.refining import STEPS
 from generator.terminal import tell_error
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, TrainConfig
@@ -76,8 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         "--images", type=int, default=1000, metavar="N", help="to be found, of each (default: 1000)"
     )
     measuring.add_argument(
-        "--refine", type=int, default=5, metavar="STEPS", help="of refinement (default: %(default)s)"
-    )
+        "--refine", type=int, default=STEPS, metavar="STEPS",
+        help="of refinement (default: %(default)s, as wherever images are inverted)",
+    )  # fmt: skip
     measuring.add_argument("--record", action="store_true", help="write the figures into the manifest")
     return parser
 

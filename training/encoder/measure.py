@@ -69,7 +69,7 @@ def measure(
     """Finds each image without being told its class; raises EngineError for one without an encoder."""
     with steps.step(f"{title}: the nearest of {SAMPLES:,} samples") as report:
         nearest = _nearest(generator, dataset, report)
-    plain = generator.invert(dataset.images)
+    plain = generator.invert(dataset.images, refine=0)
     with steps.step(f"{title}: {len(dataset.labels):,} found, {refine} steps each") as report:
         refined = _refined(generator, dataset.images, refine, report)
     return InversionQuality(
