@@ -175,8 +175,9 @@ class Generator:
         """The latents and classes that reproduce images, uint8 [N, H, W, C] of the generator's own size.
 
         `refine` steps bring each reconstruction closer than the encoder alone; `labels` settle the classes,
-        which the encoder finds without. `generator.pixels.from_pillow` makes such images of any picture. Raises EngineError where the
-        artifact has no encoder, UnknownLabel, ValueError for images of another shape.
+        which the encoder finds without. `generator.pixels.from_pillow` makes such images of any picture.
+        Raises EngineError where the artifact has no encoder, UnknownLabel, ValueError for images of another
+        shape.
         """
         size, channels = self.spec.image_size, self.spec.channels
         if images.dtype != np.uint8 or images.shape[1:] != (size, size, channels):
