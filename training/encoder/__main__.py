@@ -156,7 +156,7 @@ def _table(measured: dict[str, InversionQuality]) -> Table:
     each = list(measured.values())
     table.add_row("class found", *(f"{quality.class_found:.1%}" for quality in each))
     table.add_row("nearest of 1,000 samples", *(f"{quality.nearest_sample:.1f}" for quality in each))
-    table.add_row("reconstruction", *(f"{quality.error:.1f}" for quality in each))
+    table.add_row("encoder alone", *(f"{quality.error:.1f}" for quality in each))
     table.add_row("  of the nearest sample's", *(f"{quality.share:.0%}" for quality in each), style="dim")
     table.add_row(f"refined by {each[0].refine} steps", *(f"{quality.refined_error:.1f}" for quality in each))
     table.add_row(
