@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "generator": {"generator"},
     "training": {"training", "generator"},
-    "export": {"export", "generator", "training.checkpoint", "training.networks"},
+    "export": {"export", "generator", "training.checkpoint", "training.encoder", "training.networks"},
     "service": {"service", "generator"},
     "benchmarks": {"benchmarks", "generator"},
     "examples": {"generator", "training"},
