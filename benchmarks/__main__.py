@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -47,7 +48,6 @@ try:
     from benchmarks.machine import manifest
     from benchmarks.mlperf import command as mlperf
     from benchmarks.options import positive as _positive
-    from benchmarks.overload import LoadFailed
     from benchmarks.peers.environments import InstallError, install
     from benchmarks.peers.settings import Encoder
     from benchmarks.raw import raw_images_per_s
@@ -69,7 +69,7 @@ except ModuleNotFoundError as missing:
 
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 ERRORS = (
-    ArtifactError, CountingFailed, EngineError, FleetError, InstallError, LoadFailed, MixError, NoReference,
+    ArtifactError, CountingFailed, EngineError, FleetError, InstallError, MixError, NoReference,
     NothingAnswered, OSError, ServerError, TargetError, Unseen, WrkError, WrongAnswer, results.ResultError,
     subprocess.CalledProcessError,
 )  # fmt: skip
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
     except ERRORS as error:
         return tell_error(error)
     except KeyboardInterrupt:
-        tell("interrupted; the servers are ended")
+        tell("interrupted; what was started is ended")
         return INTERRUPTED
 
 
@@ -97,9 +97,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="command")
+    about = dict(re.findall(r"^python -m benchmarks (\S+)(?: [A-Z]+)* +(.+)$", __doc__, re.MULTILINE))
 
     def add(name: str, command: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        subparser = commands.add_parser(name)
+        subparser = commands.add_parser(name, description=about.get(name))
         subparser.set_defaults(command=command)
         return subparser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,7 +41,7 @@ VARIANTS = (
     Variant("batches of up to 2 images", {"MAX_BATCH": "2"}),
     Variant("batches of up to 64 images", {"MAX_BATCH": "64"}),
     Variant("one worker, an engine of all cores", {"WORKERS": "1"}),
-    Variant("each worker's engine has all cores", {"THREADS": "2"}),
+    Variant("each worker's engine has all cores", {"THREADS": str(os.cpu_count())}),
     Variant("access log to a file", {"ACCESS_LOG": "/dev/null"}),
     Variant("through BentoML's own route", question=THROUGH_BENTOML),
 )

@@ -22,7 +22,11 @@ PICTURES: dict[str, Callable[[Json, Path], bool]] = {  # of the kinds that have 
     "peers": peers_plot.draw,
     "soak": soak_plot.draw,
 }
-ABOUT = {"peers": peers_plot.ABOUT}  # what a picture shows, for those who do not see it
+ABOUT = {  # what a picture shows, for those who do not see it
+    "engine": "Images a second and the time of a call of each engine, for batches of 1 to 64",
+    "peers": peers_plot.ABOUT,
+    "soak": "Latency, memory and open files, minute by minute",
+}
 TITLES = {"mlperf": "MLPerf"}  # of the kinds that are not written as words
 
 console = Console(stderr=True, highlight=False)
@@ -46,5 +50,5 @@ def _write(kind: str, result: Json, tables: Sequence[Table]) -> None:
     parts = [f"## {TITLES.get(kind, kind.capitalize())}", about(result)]
     plot = PLOTS / f"{kind}.svg"
     if kind in PICTURES and PICTURES[kind](result, plot):
-        parts.append(f"![{ABOUT.get(kind, kind)}]({plot.relative_to(DOCUMENT.parent)})")
+        parts.append(f"![{ABOUT[kind]}]({plot.relative_to(DOCUMENT.parent)})")
     write_section(DOCUMENT, kind, "\n\n".join([*parts, *(table.markdown() for table in tables)]))

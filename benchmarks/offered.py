@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import uvloop
@@ -13,12 +10,12 @@ import uvloop
 from benchmarks.load.client import LoadClient
 from benchmarks.load.histogram import Histogram
 from benchmarks.load.outcome import OK, Outcome
+from benchmarks.load.priority import prompt
 from benchmarks.load.requests import ImageRequests
 from benchmarks.load.schedule import poisson
 from benchmarks.servers import Running
 
 TIMEOUT_S = 10.0  # an answer that takes longer is none
-NICENESS = -10  # of the client; only root may take it
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Offered:
     requests: int
     answered: int  # with status 200
     latency: str  # Histogram.encode of those, from due to answered
-    lag_p99_ms: float | None  # from due to sent, the client's own delay; None when some were never sent
+    lag_p99_ms: float | None  # from due to sent, the client's own delay; None of too few, or never sent
     valid: bool  # the client was in time
 
     @property
@@ -58,18 +55,6 @@ def offer(process: Running, num_classes: int, rate_per_s: float, seconds: float)
         process.port, question.path, question.template, num_classes, random.randrange(2**32)
     )
     due = poisson(rate_per_s, seconds, random.randrange(2**32))
-    with _priority():
+    with prompt():
         outcome = uvloop.run(LoadClient(process.port, requests).open_loop(due, TIMEOUT_S))
     return Offered.of(outcome, rate_per_s, seconds)
-
-
-@contextmanager
-def _priority() -> Iterator[None]:
-    """Of this thread, where the user may: clients elsewhere would not wait for the server to leave a core."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, before)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import random
-import subprocess
-import sys
 from dataclasses import dataclass
 
+from benchmarks.load.session import session_on
 from benchmarks.measuring import load, warm_up
 from benchmarks.results import LOGS, Json
-from benchmarks.servers import ROOT, Running, Server, running
+from benchmarks.servers import Server, running
 from generator import Generator
 
 FACTOR = 2.0
 PEAK_CONNECTIONS = 64
 SERVICE_TIMEOUT_MS = 10_000  # the service's default: what comes later than this is of no use
-TOGETHER_MS = 5  # requests due so close go out at once: the client's share of the cores is not what is asked
-
-
-class LoadFailed(RuntimeError):
-    """The load client ended with an error."""
+TOGETHER_S = 0.005  # requests due so close go out at once: the client's share of the cores is not asked for
 
 
 @dataclass(frozen=True)
@@ -28,7 +21,7 @@ class Overload:
     """One server: its peak in a closed loop, then what an open loop of twice that got out of it."""
 
     peak_per_s: float
-    report: Json  # of benchmarks.load
+    report: Json  # of Outcome
 
     @property
     def goodput_per_s(self) -> float:
@@ -46,25 +39,10 @@ class Overload:
 
 
 def overload(server: Server, generator: Generator, *, peak_s: int, seconds: float) -> Overload:
-    """Raises ServerError, WrkError, WrongAnswer, LoadFailed."""
+    """Raises ServerError, WrkError, WrongAnswer, FleetError, NothingAnswered."""
     with running(server, LOGS / "overload.log") as process:
         warm_up(process, generator)
         peak = load(process, generator, PEAK_CONNECTIONS, peak_s).requests_per_s
-        report = run_load(
-            process, generator, "--rate", f"{FACTOR * peak:.1f}", "--seconds", f"{seconds:g}",
-            "--timeout-ms", str(SERVICE_TIMEOUT_MS),
-            "--together-ms", f"{TOGETHER_MS:g}", "--random-seed", str(random.randrange(2**32)),
-        )  # fmt: skip
-        return Overload(peak, report)
-
-
-def run_load(process: Running, generator: Generator, *options: str) -> Json:
-    """`python -m benchmarks.load` against a server; its report. Raises LoadFailed."""
-    seed, classes = random.randrange(2**32), generator.spec.num_classes
-    target = ["--port", str(process.port), "--classes", str(classes), "--first-seed", str(seed)]
-    command = [sys.executable, "-m", "benchmarks.load", *target, *options]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise LoadFailed(f"{' '.join(command)} failed: {result.stderr.strip()[-2000:]}")
-    report: Json = json.loads(result.stdout)
-    return report
+        with session_on(process, generator) as session:
+            measured = session.open(FACTOR * peak, seconds, together_s=TOGETHER_S)
+    return Overload(peak, measured.outcome.report(seconds, SERVICE_TIMEOUT_MS))

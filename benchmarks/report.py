@@ -10,7 +10,7 @@ from benchmarks.guard import report as guard
 from benchmarks.mintage import NAME
 from benchmarks.mlperf import report as mlperf
 from benchmarks.repeats import Spread
-from benchmarks.results import Json
+from benchmarks.results import Json, ResultError
 from benchmarks.soak import report as soak
 from benchmarks.standings import peers_tables
 from benchmarks.stream import report as stream
@@ -94,7 +94,10 @@ KINDS: tuple[tuple[str, str, Callable[[Json], list[Table]]], ...] = (
 
 
 def tables_of(result: Json) -> tuple[str, list[Table]]:
-    """The kind of a result, which names its section in the documentation, and its tables."""
+    """The kind of a result, which names its section in the documentation, and its tables.
+
+    Raises ResultError for one that has none.
+    """
     for field, kind, tables in KINDS:
         if field in result:
             return kind, tables(result)
@@ -102,4 +105,6 @@ def tables_of(result: Json) -> tuple[str, list[Table]]:
         return "choices", choices_tables(result)
     if "parts" in result:
         return "parts", parts_tables(result)
-    return "serving", serving_tables(result)
+    if "rows" in result:
+        return "serving", serving_tables(result)
+    raise ResultError("this result has no tables: it is none of runs/benchmarks/KIND-TIME.json")

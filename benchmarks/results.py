@@ -36,5 +36,12 @@ def write(file: Path, content: Json) -> None:
 
 
 def read(file: Path) -> Json:
-    content: Json = json.loads(file.read_text())
+    """What `write` wrote. Raises OSError where there is no file, ResultError for one that is no result."""
+    try:
+        content: Json = json.loads(file.read_text())
+        content["manifest"]["settings"]
+    except (ValueError, KeyError, TypeError):
+        raise ResultError(
+            f"{file} is no result of python -m benchmarks: they are in runs/benchmarks/KIND-TIME.json"
+        ) from None
     return content

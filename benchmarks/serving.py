@@ -11,9 +11,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load.session import session_on
 from benchmarks.measuring import visit
 from benchmarks.mintage import mintage
-from benchmarks.overload import FACTOR, overload, run_load
+from benchmarks.overload import FACTOR, overload
 from benchmarks.peers.catalogue import CATALOGUE
 from benchmarks.peers.settings import Encoder
 from benchmarks.questions import ARRAY_OF_64, ONE_PNG, Question
@@ -26,7 +27,7 @@ from generator import Generator
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 SEARCH_S = 2  # for each batch, to find the best
 MEMORY_AFTER = (10_000, 100_000)  # requests
-MEMORY_CONNECTIONS = 16
+MEMORY_CONNECTIONS, MEMORY_S = 16, 600.0  # at most
 FASTAPI: dict[Encoder, str] = {
     "ours": "our engine and encoder", "encoder": "our encoder", "shipped": "as it is",
 }  # fmt: skip
@@ -169,11 +170,12 @@ def starts(generator: Generator, run: Run) -> list[Row]:
 def memory(generator: Generator, run: Run) -> list[Row]:
     """Of one worker, after many requests and after ten times as many."""
     rows, asked = [], 0
-    with running(mintage(generator.artifact.path, HOME), LOGS / "memory.log") as process:
+    with (
+        running(mintage(generator.artifact.path, HOME), LOGS / "memory.log") as process,
+        session_on(process, generator) as session,
+    ):
         for count in run.memory_after:
-            run_load(
-                process, generator, "--count", str(count - asked), "--connections", str(MEMORY_CONNECTIONS)
-            )
+            session.closed(MEMORY_CONNECTIONS, MEMORY_S, count=count - asked)
             asked, weight = count, process.memory()
             mib = weight.uss_bytes / 2**20
             run.tell(f"after {count:,} requests: USS {mib:.1f} MiB, RSS {weight.rss_bytes / 2**20:.1f} MiB")
@@ -232,7 +234,7 @@ def measure(
 ) -> Iterator[tuple[str, list[Row]]]:
     """The rows of each part by its name in PARTS, as they are done; `reference` is for the parts that ask.
 
-    Raises ServerError, WrkError, WrongAnswer, LoadFailed, ResultError.
+    Raises ServerError, WrkError, WrongAnswer, FleetError, NothingAnswered, ResultError.
     """
     if "lone" in names:
         _unbatched(model)  # if that cannot be, then now and not after a quarter of an hour

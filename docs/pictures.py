@@ -8,6 +8,7 @@ import numpy as np
 
 from generator import Generator
 from generator.pixels import Pixels, enlarge
+from generator.refining import STEPS
 from generator.sheets import labelled_sheet
 from generator.turning import METHODS
 
@@ -15,6 +16,7 @@ HERE = Path(__file__).parent
 SCALE = 2
 LABEL, SEED = "Ankle boot", 11
 STRENGTHS = (0, 0.1, 0.2, 0.4, 0.7, 1)
+FRESH = 4_100_000_000  # seeds that the encoder did not learn from
 COEFFICIENTS = (-6, -4, -2, 0, 2, 4, 6)
 
 
@@ -32,6 +34,11 @@ def main() -> None:
     ]
     columns = [f"{coefficient:+d}" if coefficient else "0" for coefficient in COEFFICIENTS]
     _save("directions", np.concatenate(moved), [f"direction {row}" for row in rows], columns)
+    if fashion.artifact.encoder_file is None:
+        return
+    images = fashion.images(range(10), range(FRESH, FRESH + 10))
+    found = [fashion.invert(images, steps).images for steps in (0, STEPS)]
+    _save("inversions", np.concatenate([images, *found]), ["image", "encoder", f"{STEPS} steps"])
 
 
 def _save(name: str, images: Pixels, rows: list[str], columns: list[str] | None = None) -> None:

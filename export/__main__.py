@@ -2,6 +2,7 @@
 
 python -m export runs/fashion-28 models/fashion   checks the graph against torch, then writes the folder
 python -m export complete models/fashion          adds what an artifact of an earlier version lacks
+python -m export encoder models/fashion RUN       adds the encoder that was trained for it
 python -m export engine models/fashion            builds engines of TensorRT for it; needs no torch
 """
 
@@ -41,6 +42,8 @@ def _with_torch(arguments: list[str]) -> int:
     from training.checkpoint import CheckpointError
 
     try:
+        if arguments[:1] == ["encoder"]:
+            return _encoder(arguments[1:])
         return _complete(arguments[1:]) if arguments[:1] == ["complete"] else _export(arguments)
     except (CheckpointError, GraphError, ParityError) as error:
         return tell_error(error)
@@ -89,6 +92,25 @@ def _complete(arguments: list[str]) -> int:
         _tell(after, path)
     elif after.graph_of("fp16"):
         console.print(f"[bold]{after.manifest.id}[/] lacks nothing")
+    return 0
+
+
+def _encoder(arguments: list[str]) -> int:
+    from export.encoder import add_encoder
+
+    parser = argparse.ArgumentParser(
+        f"{PROGRAM} encoder",
+        description="Adds the encoder of a run of `python -m training encoder` to the generator that it is "
+        "for, whose digest and links stay.",
+    )
+    parser.add_argument("artifact", type=Path, help="the artifact's folder, such as models/fashion")
+    parser.add_argument("run", type=Path, help="the run folder, such as runs/encoder-fashion")
+    options = parser.parse_args(arguments)
+    artifact = add_encoder(options.artifact, options.run)
+    size = sum(file.stat().st_size for file in [artifact.encoder_file] if file)
+    console.print(
+        f"[bold]{artifact.manifest.id}[/]  an encoder of {size / 1e6:.1f} MB  ->  {options.artifact}"
+    )
     return 0
 
 

@@ -50,15 +50,20 @@ def fold_batch_norm(generator: Generator) -> Generator:
 def onnx_graph(generator: Generator, spec: GeneratorSpec) -> bytes:
     """An ONNX file: latent, class_vector -> images. The generator's batch norm must be folded already."""
     example = torch.zeros(2, spec.latent_dim), torch.zeros(2, spec.num_classes)
+    return to_onnx(Generation(generator, spec).eval(), example, [LATENT, CLASS_VECTOR], [IMAGES])
+
+
+def to_onnx(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str]) -> bytes:
+    """An ONNX file of a module; every input's first axis is the batch."""
     batch = torch.export.Dim("batch")
     with _quiet():
         program = torch.onnx.export(
-            Generation(generator, spec).eval(),
+            module,
             example,
             dynamo=True,
-            input_names=[LATENT, CLASS_VECTOR],
-            output_names=[IMAGES],
-            dynamic_shapes=({0: batch}, {0: batch}),
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=tuple({0: batch} for _ in example),
             opset_version=OPSET,
             external_data=False,
             verbose=False,

@@ -6,6 +6,7 @@
         generator.cpu.onnx the same in the form that CPUs run fastest; artifacts of earlier versions lack it
         generator.fp16.onnx the same in half precision, for GPUs; not every generator can be had in it
         directions.npz     the main directions of its latent space; artifacts of earlier versions lack them
+        encoder.onnx       the way back: images -> latent and class, where one was trained
         sheet.png          what it makes, for people
 
 The manifest is written last, into a temporary folder that is then put in place whole.
@@ -33,6 +34,7 @@ ONNX = "generator.onnx"
 CPU_ONNX = "generator.cpu.onnx"
 DIRECTIONS = "directions.npz"
 FP16_ONNX = "generator.fp16.onnx"
+ENCODER = "encoder.onnx"
 IDENTITY = (ONNX, CPU_ONNX)  # of these the digest is; what is only derived from them does not change it
 SHORT_DIGEST = 12  # hexadecimal digits that name a version in links and headers
 
@@ -163,6 +165,11 @@ class Artifact:
             return Directions.from_bytes(file.read_bytes(), self.spec.latent_dim)
         except (DirectionsError, OSError) as error:
             raise ArtifactError(f"{file}: {error}; export the generator again") from error
+
+    @property
+    def encoder_file(self) -> Path | None:
+        """The graph from images to latents and classes; None where the artifact has none."""
+        return self.path / ENCODER if ENCODER in self.manifest.files else None
 
     def graph_of(self, precision: Literal["fp16", "fp32"]) -> Path | None:
         """The graph that every runtime takes, in that precision; None where the artifact has none."""

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from generator.artifact import Artifact
+from generator.encoder import Encoder
 from generator.engines import Engine, Wanted, choose_engine
 from generator.latents import MAX_SEED, Latents, latents
 from generator.paths import Easing, LatentPath, neighbours
 from generator.pixels import Pixels
+from generator.refining import STEPS, Refined, Search
+from generator.refining import refine as refine_latent
 from generator.spec import GeneratorSpec, Label
 from generator.turning import Method
 
 BATCH = 64  # images an engine call: more gains nothing on a CPU
+
+
+class Inversion(NamedTuple):
+    """What images can be made of."""
+
+    latent: Latents  # [N, latent_dim]
+    labels: npt.NDArray[np.intp]  # [N], indices of classes
+    probabilities: npt.NDArray[np.float32]  # [N, num_classes], as the encoder sees them
+    images: Pixels  # [N, H, W, C], the reconstructions
+    errors: npt.NDArray[np.float64]  # [N], each one's root mean square of pixels, of 255
 
 
 class Generator:
@@ -150,6 +165,50 @@ class Generator:
         each = [label for label in labels for _ in seeds]
         images = self.images(each, list(seeds) * len(labels), truncation, directions)
         return images.reshape(len(labels), len(seeds), *images.shape[1:])
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The artifact's. Raises EngineError where it has none."""
+        return Encoder(self.artifact)
+
+    def invert(self, images: Pixels, refine: int = STEPS, labels: Sequence[Label] | None = None) -> Inversion:
+        """The latents and classes that reproduce images, uint8 [N, H, W, C] of the generator's own size.
+
+        `refine` steps bring each reconstruction closer than the encoder alone; `labels` settle the classes,
+        which the encoder finds without. `generator.pixels.from_pillow` makes such images of any picture.
+        Raises EngineError where the artifact has no encoder, UnknownLabel, ValueError for images of another
+        shape.
+        """
+        size, channels = self.spec.image_size, self.spec.channels
+        if images.dtype != np.uint8 or images.shape[1:] != (size, size, channels):
+            raise ValueError(
+                f"images are {images.dtype} {images.shape}: allowed are uint8 [N, {size}, {size}, {channels}]"
+            )
+        found = self.encoder.encode(images)
+        vectors = self.spec.one_hot[found.probabilities.argmax(1)]
+        if labels is not None:
+            vectors = self.spec.class_vectors(labels)
+        refined = [
+            self._run(refine_latent(image, latent, refine, self.spec.noise), vector)
+            for image, latent, vector in zip(images, found.latent, vectors, strict=True)
+        ]
+        return Inversion(
+            latent=np.array([one.latent for one in refined], np.float32).reshape(found.latent.shape),
+            labels=vectors.argmax(1),
+            probabilities=found.probabilities,
+            images=np.array([one.image for one in refined], np.uint8).reshape(images.shape),
+            errors=np.array([one.error for one in refined]),
+        )
+
+    def _run(self, search: Search, class_vector: npt.NDArray[np.float32]) -> Refined:
+        """Makes the images that a search wants, all of one class."""
+        try:
+            wanted = next(search)
+            while True:
+                wanted = search.send(self.images_from(wanted, np.tile(class_vector, (len(wanted), 1))))
+        except StopIteration as end:
+            found: Refined = end.value
+            return found
 
     def images_from(self, latent: npt.NDArray[np.float32], class_vector: npt.NDArray[np.float32]) -> Pixels:
         """Images of latents [N, latent_dim] and class vectors [N, num_classes], uint8 [N, H, W, C]."""

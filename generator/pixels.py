@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -48,3 +48,29 @@ def contact_sheet(images: Pixels, columns: int | None = None) -> Pixels:
 def to_pillow(image: Pixels) -> Image.Image:
     """uint8 [H, W, 1 or 3] -> a grey or RGB image."""
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def from_pillow(image: Image.Image, size: int, channels: int) -> Pixels:
+    """Any picture as a generator's own images are, uint8 [size, size, channels].
+
+    Turned as its camera meant it, its centred square cut out, each pixel the mean of those that it covers,
+    grey or coloured as asked; what is transparent becomes white, as in training.
+    """
+    image = ImageOps.exif_transpose(image)
+    left, top = (image.width - image.height) // 2, (image.height - image.width) // 2
+    side = min(image.size)
+    image = image.crop((max(left, 0), max(top, 0), max(left, 0) + side, max(top, 0) + side))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 255
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    image = image.convert("L" if channels == 1 else "RGB").resize((size, size), Image.Resampling.BOX)
+    return np.array(image, np.uint8).reshape(size, size, channels)
+
+
+def rms_error(images: Pixels, others: Pixels) -> npt.NDArray[np.float64]:
+    """The root of the mean squared difference of pixels, 0..255: [..., H, W, C] of both -> [...]."""
+    difference = images.astype(np.float64) - others
+    error: npt.NDArray[np.float64] = np.sqrt(np.mean(difference**2, axis=(-3, -2, -1)))
+    return error

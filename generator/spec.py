@@ -17,6 +17,9 @@ import numpy.typing as npt
 LATENT = "latent"  # [N, latent_dim] float32
 CLASS_VECTOR = "class_vector"  # [N, num_classes] float32, one-hot or any mixture
 IMAGES = "images"  # [N, H, W, C] uint8
+PROBABILITIES = (
+    "probabilities"  # [N, num_classes] float32, of an encoder's graph: images in; latent and this out
+)
 
 Label = int | str
 Noise = Literal["gaussian", "uniform"]

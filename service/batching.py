@@ -23,7 +23,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 
 import numpy as np
@@ -116,6 +116,11 @@ class MicroBatcher:
     def queued(self) -> int:
         """Images that wait."""
         return self._queued
+
+    @property
+    def threads(self) -> Executor:
+        """The engine's: whoever has something else to compute, computes it there between two batches."""
+        return self._threads
 
     async def submit(self, item: WorkItem, timeout_s: float) -> Made:
         """The images of an item, which leaves the queue at once when the caller is cancelled.

@@ -60,7 +60,7 @@ async def _whole_body(receive: Receive, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"the body is larger than {limit} bytes: send fewer latents in one request")
+    return BodyTooLarge(f"the body is larger than {limit} bytes: send less in one request")
 
 
 class _CancelledLater:

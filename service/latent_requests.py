@@ -23,9 +23,9 @@ from service.requests import (
     ALLOWED,
     AtLeastOne,
     Coefficients,
-    Format,
     ModelName,
     Quality,
+    ReplyFormat,
     Scale,
     Seed,
     Subject,
@@ -102,9 +102,7 @@ class VariationsRequest(Subject, forbid_unknown_fields=True, frozen=True):
     variation_seed: Annotated[Seed, Meta(description="Of the first neighbour; the next ones count up")] = 0
     model: ModelName | None = None
     scale: Scale = 1
-    format: Annotated[
-        Format | None, Meta(description="The reply's form; the Accept header's if left out")
-    ] = None
+    format: ReplyFormat | None = None
     quality: Quality | None = None
     timeout_ms: Timeout | None = None
 
@@ -122,9 +120,7 @@ class GridRequest(Struct, forbid_unknown_fields=True, frozen=True):
     axis_labels: Annotated[bool, Meta(description="Draws classes and seeds beside a sheet of images")] = False
     model: ModelName | None = None
     scale: Scale = 1
-    format: Annotated[
-        Format | None, Meta(description="The reply's form; the Accept header's if left out")
-    ] = None
+    format: ReplyFormat | None = None
     quality: Quality | None = None
     timeout_ms: Timeout | None = None
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from generator.artifact import MANIFEST, Artifact, ArtifactError
+from generator.encoder import Encoder
 from generator.engines import Chosen, DeviceLost, EngineError, choose_engine
 from generator.pixels import Pixels
 from service.batching import Made, MicroBatcher
 from service.board import Board
+from service.encoder import ServedEncoder
 from service.errors import Expired, InvalidField, NotFound, Overloaded, Unready
 from service.keys import charge
 from service.metrics import Metrics
@@ -44,7 +46,8 @@ class ServedModel:
     ) -> None:
         """`lost` is called when the GPU is gone, and gives what requests are told.
 
-        Raises EngineError when the engine fails on a batch, ArtifactError for directions that are none.
+        Raises EngineError when the engine fails on a batch or the encoder is none, ArtifactError for
+        directions that are none.
         """
         engine = chosen.engine
         self.artifact, self.spec, self.engine = artifact, artifact.spec, engine
@@ -64,6 +67,10 @@ class ServedModel:
             settings.short_call_ms / 1000,
             engine.calls_at_once,
         )
+        self.encoder: ServedEncoder | None = None
+        if artifact.encoder_file is not None:
+            encoder = Encoder(artifact, settings.wanted.threads)
+            self.encoder = ServedEncoder(encoder, self.batcher.threads, settings.max_inversions)
 
     async def make(self, item: WorkItem, timeout_s: float) -> Made:
         """The images of an item, charged to the key that asks for them.
@@ -113,6 +120,8 @@ class ServedModel:
         """Finishes what has begun."""
         await self._unused.wait()
         await self.batcher.close()
+        if self.encoder is not None:
+            self.encoder.close()
 
     def count(self, item: WorkItem, outcome: Made | BaseException) -> None:
         """Tells the metrics what became of an item."""

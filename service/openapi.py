@@ -10,11 +10,12 @@ from generator.latents import MAX_TRUNCATION
 from service import VERSION
 from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_JSON
+from service.inversion_requests import MAX_REFINE
 from service.keys import METRICS, OPEN
 from service.latent_requests import GridRequest, InterpolationRequest, VariationsRequest
 from service.models import Models
 from service.openai_requests import GenerationsRequest
-from service.openapi_latent import grids_path, interpolations_path, variations_path
+from service.openapi_latent import grids_path, interpolations_path, inversions_path, variations_path
 from service.openapi_protocols import COMPONENTS, generations_path, inference_paths
 from service.reply_schemas import REPLIES
 from service.requests import MAX_SCALE, ImagesRequest
@@ -31,11 +32,11 @@ _KEYS = {
 }
 _WHOLE_HEADER = {"schema": {"type": "integer", "minimum": 0}}
 _PROBLEMS = {
-    400: "The body is not JSON",
+    400: "The body is not JSON, or no form",
     406: "No form that the Accept header allows",
     408: "The body did not come in time",
     413: "The body is too large",
-    415: "The body is not sent as application/json",
+    415: "The body is not sent as application/json, or not as an image where it is one",
     422: "A field has a value that is not allowed; `field` names it",
     429: "The queue is full; Retry-After says when to come again",
     500: "The engine failed; the server's log says how",
@@ -67,12 +68,13 @@ def openapi(models: Models) -> dict[str, Any]:
             "/v1/interpolations": {"post": interpolations_path(interpolations, problems, name)},
             "/v1/variations": {"post": variations_path(variations, problems, name)},
             "/v1/grids": {"post": grids_path(grids, problems, name)},
+            "/v1/inversions": {"post": inversions_path(problems, MAX_REFINE)},
             "/v1/stream": {"get": _get_stream()},
             "/v1/models": {"get": _get("models", "The models that are served", _json("Models"))},
             "/v1/models/{model}": {
                 "get": _get(
                     "models",
-                    "One model: manifest, engine, warm batch sizes, directions",
+                    "One model: manifest, engine, warm batch sizes, directions, encoder",
                     _json("Model"),
                     "model",
                 )

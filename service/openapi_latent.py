@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from generator.refining import STEPS
 from service.encoding import MEDIA_TYPES
 from service.films import FILM_TYPES
 from service.http import JSON
+from service.uploads import FIELD, FORM, FORMATS
 
 _TEXT_HEADER = {"schema": {"type": "string"}}
 _WHOLE_HEADER = {"schema": {"type": "integer", "minimum": 0}}
@@ -61,6 +63,44 @@ def grids_path(schema: dict[str, Any], problems: dict[str, Any], label: object) 
         {"all": {"value": {"labels": "all", "seeds": [1, 2, 3], "axis_labels": True, "scale": 2}}},
         problems,
     )
+
+
+def inversions_path(problems: dict[str, Any], max_refine: int) -> dict[str, Any]:
+    binary: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
+    form = {"type": "object", "required": [FIELD], "properties": {FIELD: binary}}
+    text = {"type": "string"}
+    query: dict[str, tuple[dict[str, Any], str]] = {
+        "model": (text, "Which model, of those with an encoder; the default one if left out"),
+        "label": (text, "The class by name, slug or index; what the encoder sees if left out"),
+        "refine": (
+            {"type": "integer", "minimum": 0, "maximum": max_refine, "default": STEPS},
+            "Steps that bring the reconstruction closer",
+        ),
+        "timeout_ms": ({"type": "integer", "minimum": 1}, "Give up when it takes longer"),
+    }
+    timing = {key: _HEADERS[key] for key in ("X-Model", "Server-Timing")}
+    return {
+        "operationId": "postInversions",
+        "tags": ["latent space"],
+        "summary": "Find the latent and class that reproduce an image",
+        "parameters": [
+            {"name": name, "in": "query", "description": description, "schema": schema}
+            for name, (schema, description) in query.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "An image of any size, whose centred square is taken; or a form with it",
+            "content": {**{media_type: {"schema": binary} for media_type in FORMATS}, FORM: {"schema": form}},
+        },
+        "responses": {
+            "200": {
+                "description": "What the image can be made of, and its reconstruction",
+                "headers": timing,
+                "content": {JSON: {"schema": {"$ref": "#/components/schemas/Inversion"}}},
+            }
+        }
+        | {status: problem for status, problem in problems.items() if status != "406"},
+    }
 
 
 def _post(

@@ -64,6 +64,17 @@ REPLIES: dict[str, Any] = {
         model=_VERSION,
         images=_list(_object(seed=_WHOLE, label=_TEXT, b64_png=_PNG)),
     ),
+    "Inversion": _object(
+        model=_VERSION,
+        label={**_TEXT, "description": "The class that was asked for, or the most probable one"},
+        probabilities={**_NUMBERS, "description": "What the encoder sees in the image, by class"},
+        latent=_list(_NUMBER),
+        error={**_NUMBER, "description": "Root mean square of the reconstruction's pixels, of 255"},
+        encoder_error={**_NUMBER, "description": "The same before refinement"},
+        permalink={**_TEXT, "description": "The reconstruction's link, for ever"},
+        b64_png={**_PNG, "description": "The reconstruction"},
+        b64_seen_png={**_PNG, "description": "The image as the encoder saw it"},
+    ),
     "Model": _object(
         id=_TEXT,
         object={"const": "model"},
@@ -83,6 +94,7 @@ REPLIES: dict[str, Any] = {
                 explained={**_NUMBER, "description": "Its share of what the first layer answers to a latent"},
             )
         ),
+        encoder={**_TRUTH, "description": "Whether /v1/inversions takes images for it"},
         manifest=_object(
             name=_TEXT,
             digest=_TEXT,

@@ -24,6 +24,7 @@ MAX_SCALE = 64
 MAX_LATENT = 100.0  # a component's absolute value; N(0, 1) itself stays below 9
 
 Format = Literal["png", "webp", "jpeg", "json", "npy", "zip"]
+ReplyFormat = Annotated[Format, Meta(description="The reply's form; the Accept header's if left out")]
 Quality = Annotated[
     int, Meta(ge=1, le=100, description="Of JPEG (default 90) and WebP (lossless if left out)")
 ]
@@ -69,9 +70,7 @@ class ImagesRequest(Subject, forbid_unknown_fields=True, frozen=True):
     n: Annotated[AtLeastOne | None, Meta(description="Images: seeds seed, seed + 1, ... (default 1)")] = None
     model: ModelName | None = None
     scale: Scale = 1
-    format: Annotated[
-        Format | None, Meta(description="The reply's form; the Accept header's if left out")
-    ] = None
+    format: ReplyFormat | None = None
     quality: Quality | None = None
     timeout_ms: Timeout | None = None
 

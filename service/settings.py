@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     """The same, of the forms that are sent when the last frame is made: PNG strip, WebP, JSON."""
     max_stream_pixels: int = Field(default=10**9, ge=10**4)
     """Pixels of all frames of one interpolation at most, after scaling."""
+    max_upload_pixels: int = Field(default=16 * 10**6, ge=1024)
+    """Pixels of an image that a request brings at most; each takes up to 16 bytes while it is read."""
+    max_inversions: int = Field(default=16, ge=1)
+    """Images of requests that a worker reads and inverts at a time, for each model; beyond it 429."""
     body_timeout_s: float = Field(default=10, gt=0)
     """How long a client may take to send a body."""
     timeout_ms: int = Field(default=10_000, ge=1, le=600_000)

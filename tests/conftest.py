@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -11,10 +12,13 @@ import pytest
 import torch
 
 from export.artifact import export_checkpoint
+from export.encoder import add_encoder
 from generator.artifact import CPU_ONNX, DIRECTIONS, FP16_ONNX, MANIFEST, Artifact
 from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
 from training.config import Norm, Output, TrainConfig
+from training.encoder.checkpoint import EncoderCheckpoint, EncoderOptions
+from training.encoder.network import Encoder
 from training.networks import Generator
 
 GREY = GeneratorSpec(("T-shirt/top", "Bag", "Ankle boot"), image_size=14, channels=1, latent_dim=5)
@@ -53,6 +57,27 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     export_checkpoint(untrained(GREY, "grey"), folder / "grey")
     export_checkpoint(untrained(RGB, "rgb"), folder / "rgb")
+    return folder
+
+
+def untrained_encoder(path: Path) -> EncoderCheckpoint:
+    """An encoder of random weights for an artifact, which is said to be finished."""
+    artifact = Artifact.open(path)
+    torch.manual_seed(0)
+    options = EncoderOptions(total_kimg=1, features=16)
+    network = Encoder(artifact.spec, options.features).state_dict()
+    return EncoderCheckpoint(artifact.manifest.digest, artifact.spec, options, 1000, network, {})
+
+
+@pytest.fixture(scope="session")
+def models_with_encoders(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same two artifacts, each with an encoder that has learned nothing."""
+    folder = tmp_path_factory.mktemp("with-encoders") / "models"
+    shutil.copytree(models_folder, folder)
+    for path in folder.iterdir():
+        run = folder.parent / f"encoder-{path.name}"
+        untrained_encoder(path).save(run)
+        add_encoder(path, run)
     return folder
 
 

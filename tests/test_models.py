@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 
 from generator import Generator
-from generator.artifact import Artifact
+from generator.artifact import ENCODER, Artifact
+from generator.refining import STEPS
 
 FASHION = Path(__file__).parent.parent / "models" / "fashion"
 
@@ -55,3 +58,49 @@ def test_fashion_has_directions_that_change_its_images() -> None:
     assert 0.1 < directions.explained[0] < 0.5
     here, there = fashion.images(["Bag"], [7]), fashion.images(["Bag"], [7], directions={0: 4})
     assert np.abs(here.astype(int) - there).mean() > 5  # of 255
+
+
+@pytest.fixture
+def inversion() -> dict[str, Any]:
+    """What was measured of fashion's encoder."""
+    artifact = Artifact.open(FASHION)
+    if artifact.encoder_file is None:
+        pytest.skip("models/fashion has no encoder: `python -m training encoder` trains one")
+    measured: dict[str, Any] = artifact.manifest.metrics["inversion"]
+    return measured
+
+
+def test_fashion_finds_its_own_images_as_well_as_promised(inversion: dict[str, Any]) -> None:
+    fashion = Generator.open(FASHION)
+    assert inversion["encoder"] == fashion.artifact.manifest.files[ENCODER]
+    own, held_out = inversion["own"], inversion["held_out"]
+    assert own["images"] == held_out["images"] == 1000
+    assert own["class_found"] >= 0.95
+    assert own["refine"] == held_out["refine"] == STEPS
+    assert own["refined_error"] <= own["nearest_sample"] / 3
+    assert own["error"] < own["nearest_sample"]
+    labels = [n % 10 for n in range(40)]
+    images = fashion.images(labels, range(4_000_000_000, 4_000_000_040))
+    found = fashion.invert(images)
+    assert np.mean(found.labels == labels) >= 0.9
+    assert found.errors.mean() <= own["nearest_sample"] / 3
+    assert fashion.invert(images, refine=0).errors.mean() == pytest.approx(own["error"], rel=0.25)
+
+
+def test_an_image_is_encoded_the_same_in_any_batch(inversion: dict[str, Any]) -> None:
+    fashion = Generator.open(FASHION)
+    images = fashion.images([n % 10 for n in range(8)], range(8))
+    together = fashion.encoder.encode(images)
+    for place in range(8):
+        alone = fashion.encoder.encode(images[place : place + 1])
+        np.testing.assert_array_equal(alone.latent[0], together.latent[place])
+
+
+def test_the_documentation_tells_what_the_manifest_says_of_inversions(
+    inversion: dict[str, Any],
+) -> None:
+    text = (FASHION.parents[1] / "docs" / "latent-space.md").read_text()
+    for part in (inversion["own"], inversion["held_out"]):
+        for key in ("nearest_sample", "error", "refined_error"):
+            assert f"{part[key]:.1f}" in text
+        assert f"{part['class_found']:.1%}".replace("%", " %") in text

@@ -15,9 +15,10 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "generator": {"generator"},
     "training": {"training", "generator"},
-    "export": {"export", "generator", "training.checkpoint", "training.networks"},
+    "export": {"export", "generator", "training.checkpoint", "training.encoder", "training.networks"},
     "service": {"service", "generator"},
     "benchmarks": {"benchmarks", "generator"},
+    "examples": {"generator", "training"},
 }
 PACKAGES = sorted(ALLOWED)
 # Benchmarks that look at a package's own functions, in their process.
@@ -64,6 +65,14 @@ def test_the_bento_pins_what_the_project_pins() -> None:
     bento = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
     wanted = project["dependencies"] + project["optional-dependencies"]["cpu"]
     assert sorted(bento["python"]["packages"]) == sorted(wanted)
+
+
+def test_a_package_has_one_pin_in_all_extras() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    pins = {pin for wanted in [project["dependencies"], *extras] for pin in wanted}
+    names = [pin.split("==")[0] for pin in pins]
+    assert len(names) == len(set(names)), sorted(names)
 
 
 def test_every_package_is_installed_with_the_project() -> None:

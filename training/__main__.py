@@ -6,6 +6,7 @@ python -m training --resume runs/fashion-28                  goes on from the la
 python -m training --preset rgb-64 --data FOLDER --dry-run   prints the configuration and the layers
 python -m training.modes --quick                             which modes of a mixture are found, and why
 python -m training evaluate models/fashion --data FOLDER     how good is it?
+python -m training encoder models/fashion                    the way back: from an image to its latent
 python -m training sweep --preset smoke --search generator_lr=1e-4..1e-3:log      tries options
 torchrun --nproc-per-node 2 -m training --preset fashion-28 --data FOLDER         on two GPUs
 """
@@ -29,6 +30,7 @@ from training.best import begin_best
 from training.checkpoint import Checkpoint, CheckpointError
 from training.config import ConfigError, TrainConfig
 from training.data import DataError, Dataset, load_dataset, load_test_images, with_data_name
+from training.encoder import __main__ as encoder
 from training.evaluation import __main__ as evaluation
 from training.evaluation.steps import Steps
 from training.loop import TrainingDiverged, train
@@ -40,6 +42,7 @@ from training.team import Team, joined_team, leads
 from training.trainer import check_run
 
 PROGRAM = "python -m training"
+COMMANDS = {"encoder": encoder.main, "evaluate": evaluation.main, "sweep": sweep.main}
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
@@ -54,10 +57,8 @@ class _Plan:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["evaluate"]:
-        return evaluation.main(arguments[1:])
-    if arguments[:1] == ["sweep"]:
-        return sweep.main(arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     try:
         plan = _plan(arguments)
         dataset = load_dataset(plan.config)

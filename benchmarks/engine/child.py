@@ -44,7 +44,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _tell(content: dict[str, Any]) -> None:
-    print(json.dumps(content), flush=True)
+    with open(sys.stdout.fileno(), "w", closefd=False) as output:  # a buffer, which writes all, also where
+        output.write(json.dumps(content) + "\n")  # PYTHONUNBUFFERED takes that of standard output
 
 
 def _repeat(call: Call, seconds: float, least: int = 1) -> list[float]:

@@ -10,7 +10,7 @@ from benchmarks import document, results
 from benchmarks.engine.flops import flop_per_image
 from benchmarks.engine.sweep import subjects, sweep
 from benchmarks.machine import manifest
-from benchmarks.options import positive, seconds
+from benchmarks.options import above_zero, positive
 from generator.artifact import Artifact
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -20,7 +20,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, default=Path("models/fashion"), help="(default: %(default)s)")
     parser.add_argument("--batches", type=positive, nargs="+", default=BATCHES, help="(default: 1 to 64)")
     parser.add_argument("--repeats", type=positive, default=5, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=seconds, default=0.5, help="of each batch (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=above_zero, default=0.5, help="of each batch (default: %(default)s)"
+    )
     parser.add_argument("--write", action="store_true", help="tables and plot into docs/benchmarks.md")
 
 

@@ -88,7 +88,7 @@ def subjects(model: Path, cores: int) -> tuple[list[Subject], dict[str, str]]:
             with children(Subject(engine, 1), model) as (child,):
                 is_on_cpu = runs_on_cpu(engine, child.key)
         except EngineError as error:
-            missing[engine] = str(error)
+            missing[engine] = str(error).removeprefix(f"{engine}: ")
             continue
         found += [Subject(engine, threads) for threads in (threads_of(cores) if is_on_cpu else [1])]
         if is_on_cpu and cores > 1 and engine != PLAIN:

@@ -14,7 +14,7 @@ from benchmarks.gpu_check.measuring import measure
 from benchmarks.gpu_check.report import PICTURE, draw, failures, page, tables
 from benchmarks.gpu_check.ways import all_ways, open_ways
 from benchmarks.machine import manifest
-from benchmarks.options import positive, seconds
+from benchmarks.options import above_zero, positive
 from benchmarks.servers import ROOT
 from benchmarks.tables import show
 from generator.artifact import Artifact
@@ -31,7 +31,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", type=positive, nargs="+", default=BATCHES, help="(default: 1 to 128)")
     parser.add_argument("--seeds", type=positive, default=1000, help="compared (default: %(default)s)")
     parser.add_argument("--repeats", type=positive, default=5, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=seconds, default=0.5, help="of each batch (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=above_zero, default=0.5, help="of each batch (default: %(default)s)"
+    )
     parser.add_argument("--engines", type=Path, default=CACHE, help="the engine cache (default: %(default)s)")
     parser.add_argument(
         "--without-gpu", action="store_true", help="measure what there is, to try the report without a GPU"

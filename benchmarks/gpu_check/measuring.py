@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from benchmarks.engine.latency import Latency
 from benchmarks.gpu_check.ways import CPU, Ways
 from benchmarks.results import Json
 from generator.engines import Engine
+from generator.engines.parity import compare_pixels
 from generator.latents import latents
 from generator.spec import GeneratorSpec
 
@@ -23,17 +22,15 @@ Tell = Callable[[str], None]
 
 
 def parity(engine: Engine, reference: Engine, spec: GeneratorSpec, seeds: int) -> Json:
-    """How many values of the images of so many seeds, every class in turn, are others, and by how much."""
-    differing, compared, worst = 0, 0, 0
-    for first in range(0, seeds, CHUNK):
-        inputs = _batch(spec, min(CHUNK, seeds - first), first)
-        errors = np.abs(engine.generate(*inputs).astype(np.int16) - reference.generate(*inputs))
-        differing += int((errors > 0).sum())
-        compared += errors.size
-        worst = max(worst, int(errors.max()))
+    """How many values of the images of so many seeds are others, and by how much."""
+    chunks = [min(CHUNK, seeds - first) for first in range(0, seeds, CHUNK)]
+    found = compare_pixels(engine, reference, spec, chunks)
     return {
-        "seeds": seeds, "differing_values": differing, "compared_values": compared, "max_pixel_error": worst,
-    }  # fmt: skip
+        "seeds": seeds,
+        "differing_values": found.differing_pixels,
+        "compared_values": found.compared_pixels,
+        "max_pixel_error": found.max_pixel_error,
+    }
 
 
 def measure(
@@ -49,7 +46,7 @@ def measure(
     """For each way its parity and, for each batch, images a second of each repeat and all latencies."""
     rates: dict[tuple[str, int], list[float]] = {}
     times: dict[tuple[str, int], list[float]] = {}
-    inputs = {batch: _batch(spec, batch, 0) for batch in batches}
+    inputs = {batch: _batch(spec, batch) for batch in batches}
     for repeat in range(repeats):
         tell(f"repeat {repeat + 1} of {repeats}")
         for batch in batches:
@@ -79,11 +76,10 @@ def measure(
     return found
 
 
-def _batch(spec: GeneratorSpec, count: int, first: int) -> tuple[Any, Any]:
-    seeds = range(first, first + count)
+def _batch(spec: GeneratorSpec, count: int) -> tuple[Any, Any]:
     return (
-        latents(seeds, spec.latent_dim, noise=spec.noise),
-        spec.class_vectors([seed % spec.num_classes for seed in seeds]),
+        latents(range(count), spec.latent_dim, noise=spec.noise),
+        spec.class_vectors([seed % spec.num_classes for seed in range(count)]),
     )
 
 

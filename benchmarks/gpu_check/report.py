@@ -10,9 +10,9 @@ from benchmarks import plots
 from benchmarks.repeats import Spread
 from benchmarks.results import Json
 from benchmarks.tables import Table, figure
+from generator.engines.parity import MAX_PIXEL_ERROR
 
 PICTURE = "gpu-check.svg"
-ALLOWED = 1  # uint8 steps
 
 
 def tables(result: Json) -> list[Table]:
@@ -27,7 +27,7 @@ def tables(result: Json) -> list[Table]:
 
 def failures(result: Json) -> list[str]:
     """The ways that make other images than the CPU."""
-    return [way["way"] for way in result["ways"] if way["parity"]["max_pixel_error"] > ALLOWED]
+    return [way["way"] for way in result["ways"] if way["parity"]["max_pixel_error"] > MAX_PIXEL_ERROR]
 
 
 def _overview(result: Json) -> Table:
@@ -53,8 +53,8 @@ def _overview(result: Json) -> Table:
     )  # fmt: skip
     note = (
         f"Pixels are compared with those of the first row, over {settings['seeds']:,} seeds; steps are of "
-        f"255, and at most {ALLOWED} is allowed. Times are of whole calls, from latents to pixels, both in "
-        f"this machine's memory: median and range of {settings['repeats']} repeats of "
+        f"255, and at most {MAX_PIXEL_ERROR} is allowed. Times are of whole calls, from latents to pixels, "
+        f"both in this machine's memory: median and range of {settings['repeats']} repeats of "
         f"{settings['seconds']:g} s, in turns."
     )
     return Table("Every way, at its best", columns, rows, note=note)

@@ -7,6 +7,7 @@ and where there may be no more, the request waits, with its clock running since 
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import resource
 import time
@@ -27,6 +28,7 @@ SETTLE_S = 0.0005  # that a server is given for each of them: open to the client
 AHEAD_S = 0.5  # so there are as many as requests come in this time
 TOGETHER = 128  # opened at a time: a server's backlog is no larger everywhere
 SCATTER = 2_654_435_769  # 2^32 over the golden ratio: its multiples are spread evenly modulo 2^32
+OWN_FAULTS = {errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS}  # no port or file was left
 SPARE_FILES = 64  # file descriptors that this process needs for other things
 
 
@@ -172,8 +174,10 @@ class LoadClient:
             _, connection = await loop.create_connection(
                 lambda: Connection(self._on_answer, self._on_lost), self._host, self._port
             )
-        except OSError:
+        except OSError as error:
             if (number := self._due()) is not None:
+                if error.errno not in OWN_FAULTS:  # nobody took it, but it was there in time
+                    self._sent[number] = perf_counter()
                 self._record(number, BROKEN)
         else:
             self._connections.add(connection)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import random
 from pathlib import Path
@@ -24,6 +23,7 @@ from benchmarks.load.session import NothingAnswered, Session
 from benchmarks.load.target import Target, TargetError
 from benchmarks.load.words import line, verdict
 from benchmarks.machine import manifest
+from benchmarks.options import above_zero, from_zero, positive
 from benchmarks.servers import ServerError
 from benchmarks.wrk import WrkError
 from generator.artifact import ArtifactError
@@ -44,40 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Puts a mintage service under load; latencies count from when requests were due."
     add = parser.add_argument
     add("url", nargs="?", metavar="URL", help="of the service, http://HOST:PORT")
-    add("--rate", type=_positive, metavar="N", help="an open loop of N requests a second")
+    add("--rate", type=above_zero, metavar="N", help="an open loop of N requests a second")
     add("--sweep", action="store_true", help="finds the peak, then rates from a tenth of it to twice as much")
     add("--find-rate", action="store_true", help="the highest rate with p99 within --p99-ms")
     add(
         "--self-test", action="store_true", help="no URL: what this client can do, against servers of its own"
     )
-    add("--connections", type=_whole, metavar="N", help="without the above, a closed loop: peak throughput")
-    add("--p99-ms", type=_positive, default=20.0, help="for --find-rate (default: %(default)g)")
-    add("--seconds", type=_positive, help="of each load (default: 30; 10 in a sweep and a closed loop)")
+    add("--connections", type=positive, metavar="N", help="without the above, a closed loop: peak throughput")
+    add("--p99-ms", type=above_zero, default=20.0, help="for --find-rate (default: %(default)g)")
+    add("--seconds", type=above_zero, help="of each load (default: 30; 10 in a sweep and a closed loop)")
     add("--arrivals", choices=("poisson", "constant"), default="poisson", help="(default: %(default)s)")
     add("--mix", default="label", help="label=80,latent=5,n=5,zip=5,interpolation=5 (default: %(default)s)")
     add("--model", help="(default: the service's)")
-    add("--processes", type=_whole, default=1, metavar="N", help="that send (default: %(default)s)")
+    add("--processes", type=positive, default=1, metavar="N", help="that send (default: %(default)s)")
     add("--artifact", type=Path, help="to compare pixels with (default: the served one, below models/)")
     add("--api-key", default=os.environ.get("MINTAGE_API_KEY", ""), help="(default: MINTAGE_API_KEY)")
-    add("--warm-up", type=float, default=2.0, metavar="S", help="seconds before (default: %(default)g)")
+    add("--warm-up", type=from_zero, default=2.0, metavar="S", help="seconds before (default: %(default)g)")
     add("--seed", type=int, help="of the first request and the arrivals (default: drawn)")
     add("--report", type=Path, metavar="FOLDER", help="(default: runs/load/TIME)")
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed are numbers above 0")
-    return value
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: allowed are whole numbers from 1")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

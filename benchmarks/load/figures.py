@@ -139,7 +139,8 @@ def _along(axes: tuple[Axes, ...], load: Json) -> None:
     axes[0].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
     for name, colour in (("max", OTHERS[1]), ("p99", OTHERS[2]), ("p50", OURS)):
         values = [np.nan if value is None else value for value in line[f"{name}_ms"]]
-        axes[1].plot(middle, values, color=colour, label=name)
+        if not np.isnan(values).all():
+            axes[1].plot(middle, values, color=colour, label=name)
     axes[1].set(yscale="log", xlabel="s", ylabel="ms")
     axes[1].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
     _plain_numbers(axes[1])

@@ -21,7 +21,7 @@ from benchmarks.servers import ROOT
 
 SHARED_MEMORY = Path("/dev/shm")  # ledgers are no work for a disk
 HEAD_START_S = 0.05  # from when all are ready to when they begin
-LOOK_S = 0.25  # between two looks at the ledgers
+LOOK_S = 0.5  # between two looks at the ledgers
 
 Look = Callable[[Sequence[Ledger], float], None]  # ledgers, seconds since the beginning
 

@@ -30,6 +30,7 @@ class Job:
     seconds: float  # of a closed loop
     connections: int  # at most; of a closed loop, exactly
     keep_every: int  # one of so many answers is kept, by their requests' numbers
+    together_s: float = 0.0  # of an open loop: requests that are due so close may be sent at once
 
     def run(self, start: Callable[[], float]) -> Done:
         """Loads the target; `start` is called when connections are open, and tells when to begin."""
@@ -54,6 +55,7 @@ class Job:
             host=self.mix.target.host,
             ledger=(ledger := Ledger.open(self.ledger)),
             keep_every=self.keep_every,
+            together_s=self.together_s,
         )
         if self.due is not None:
             return await client.open_loop(self.due, DRAIN_S, start)

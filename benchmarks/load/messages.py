@@ -1,6 +1,7 @@
 """Python objects through pipes between a load's processes: a length, then the pickled object.
 
-Each is read whole before it is unpickled: `pickle.load` from a pipe now and then finds large ones truncated.
+A pipe takes and gives what it likes: with PYTHONUNBUFFERED standard output has no buffer that would ask again
+until all of a large object is through, and what is left out is missed for ever.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ LENGTH = struct.Struct("<Q")
 def send(pipe: IO[bytes], message: object) -> None:
     """Raises BrokenPipeError when nobody reads."""
     content = pickle.dumps(message)
-    pipe.write(LENGTH.pack(len(content)) + content)
+    left = memoryview(LENGTH.pack(len(content)) + content)
+    while left:
+        left = left[pipe.write(left) :]
     pipe.flush()
 
 

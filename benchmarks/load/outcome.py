@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.load.intervals import ranks
 from benchmarks.load.ledger import BROKEN, Statuses, Times
 
 OK = 200
@@ -82,11 +83,16 @@ class Outcome:
 
 
 def percentiles(values: Times) -> dict[str, float | None]:
-    """p50, p90, p99 and the largest, as they occurred, not interpolated; None of nothing or infinity."""
+    """p50, p90, p99 and the largest, as they occurred, not interpolated.
+
+    None where there are too few values for an interval (`ranks`), and of infinity.
+    """
     if not len(values):
         return dict.fromkeys(PERCENTILES)
     at = np.percentile(values, list(PERCENTILES.values()), method="higher")
     return {
-        name: float(value) if np.isfinite(value) else None
-        for name, value in zip(PERCENTILES, at, strict=True)
+        name: float(value)
+        if np.isfinite(value) and (percent == 100 or ranks(len(values), percent / 100))
+        else None
+        for (name, percent), value in zip(PERCENTILES.items(), at, strict=True)
     }

@@ -19,7 +19,7 @@ COLUMNS = ("", "s", "sent", "answered", "p50 ms", "p99 ms", "refused", "errors",
 
 
 class Progress:
-    """Looks at ledgers while others write them; costs those nothing."""
+    """Looks at ledgers while others write them: some ms of a processor each time."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

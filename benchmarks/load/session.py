@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from rich.console import Console
 
-from benchmarks.load.fleet import Fleet, Report
+from benchmarks.load.fleet import Fleet, Report, fleet
 from benchmarks.load.job import Job
 from benchmarks.load.ledger import Times
 from benchmarks.load.measured import Measured
-from benchmarks.load.mix import Mix
+from benchmarks.load.mix import Mix, parse
 from benchmarks.load.outcome import NOTHING_DUE, OK
 from benchmarks.load.pixels import check
 from benchmarks.load.progress import Progress
 from benchmarks.load.schedule import even, poisson
-from benchmarks.load.target import TargetError
+from benchmarks.load.target import Target, TargetError
+from benchmarks.servers import Running
 from generator import Generator
 
 Arrivals = Literal["poisson", "constant"]
@@ -67,18 +71,31 @@ class Session:
         self.sent += len(took_ms)
         return took_ms[0]
 
-    def open(self, rate_per_s: float, seconds: float, name: str | None = None) -> Measured:
-        """An open loop. Raises FleetError, NothingAnswered, WrongAnswer."""
+    def open(
+        self, rate_per_s: float, seconds: float, name: str | None = None, *, together_s: float = 0.0
+    ) -> Measured:
+        """An open loop; requests that are due within `together_s` of each other may be sent at once.
+
+        Raises FleetError, NothingAnswered, WrongAnswer.
+        """
         dues = [self._due(place, rate_per_s, seconds) for place in range(len(self.fleet))]
         if not any(map(len, dues)):
             raise NothingAnswered(NOTHING_DUE)
-        jobs = [self._job(place, len(due), due, seconds, OPEN_CONNECTIONS) for place, due in enumerate(dues)]
+        jobs = [
+            replace(self._job(place, len(due), due, seconds, OPEN_CONNECTIONS), together_s=together_s)
+            for place, due in enumerate(dues)
+        ]
         return self._run(name or f"{rate_per_s:,.0f}/s", jobs, rate_per_s, seconds)
 
-    def closed(self, connections: int, seconds: float, name: str | None = None) -> Measured:
-        """A closed loop, its connections shared out between the processes. Raises as `open`."""
+    def closed(
+        self, connections: int, seconds: float, name: str | None = None, *, count: int | None = None
+    ) -> Measured:
+        """A closed loop, its connections shared out between the processes. Raises as `open`.
+
+        With `count` each process ends after so many requests, if not before.
+        """
         shares = [len(part) for part in np.array_split(range(connections), len(self.fleet))]
-        count = round(CLOSED_AT_MOST_PER_S * seconds)
+        count = count or round(CLOSED_AT_MOST_PER_S * seconds)
         jobs = [self._job(place, count, None, seconds, share) for place, share in enumerate(shares)]
         return self._run(name or f"{connections} connections", jobs, None, seconds)
 
@@ -109,3 +126,29 @@ class Session:
             return 0
         limit = max(1, CHECKED // len(reports))
         return sum(check(one.done.kept, one.job.mix, self.generator, limit) for one in reports)
+
+
+@contextmanager
+def session_on(
+    process: Running,
+    generator: Generator,
+    mix: str = "label",
+    random_seed: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Session]:
+    """Poisson loads of one process on a server of this machine; quiet without `progress`.
+
+    Raises TargetError, MixError.
+    """
+    seed = random.randrange(2**32) if random_seed is None else random_seed
+    with fleet(1) as processes:
+        target = Target("127.0.0.1", process.port)
+        asked = Mix(target, target.model(None), parse(mix), seed)
+        yield Session(
+            processes,
+            asked,
+            generator,
+            "poisson",
+            seed,
+            progress or Progress(Console(quiet=True, force_terminal=False)),
+        )

@@ -15,7 +15,7 @@ LEAST_S = 0.25  # of a part
 def timeline(outcome: Outcome, seconds: float) -> dict[str, Any]:
     """Rates a second of each part by when requests were due, or answered; latencies by when they were due.
 
-    A part without answers has None in place of percentiles.
+    A part with too few answers for a percentile has None in its place.
     """
     parts = max(1, min(PARTS, int(seconds / LEAST_S)))
     step_s = seconds / parts

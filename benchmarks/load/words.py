@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.load.histogram import SHARES, Percentile
 from benchmarks.load.intervals import needed
 from benchmarks.load.measured import Measured
-from benchmarks.load.outcome import MAX_LAG_MS, PERCENTILES
+from benchmarks.load.outcome import MAX_LAG_MS
 from benchmarks.tables import Table
 
 Json = dict[str, Any]
@@ -105,11 +105,12 @@ def tables(result: Json) -> list[Table]:
                 name,
                 f"{one['requests']:,}",
                 f"{one['answered']:,}",
-                *(milliseconds(one[key]) for key in PERCENTILES),
+                *(percentile(one["latency"][key]) for key in SHARES),
+                milliseconds(one["latency"]["max_ms"]),
             )
             for name, one in kinds.items()
         ]
-        columns = ("kind", "requests", "right answers", "p50 ms", "p90 ms", "p99 ms", "max ms")
+        columns = ("kind", "requests", "right answers", *(f"{key} ms" for key in SHARES), "max ms")
         found.append(Table(f"Kinds of requests at {name_of(result['loads'][-1])}", columns, rows))
     if "tries" in result:
         found.append(_search(result))

@@ -11,12 +11,10 @@ def tables(result: Json) -> list[Table]:
     """One line a system and scenario."""
     rows: list[tuple[str, ...]] = []
     for run in result["runs"]:
-        digits = 2 if run["unit"].endswith("ms") else 0
-        asked = f" of {run['target_qps']:,.0f} asked for" if run["target_qps"] else ""
         rows.append(
             (
                 f"{run['system']}, {run['scenario']}",
-                f"{run['result']:,.{digits}f} {run['unit']}{asked}",
+                _figure(run),
                 "" if run["scenario"] == "Offline" else f"{run['p50_ms']:,.2f} / {run['p99_ms']:,.2f}",
                 _verdict(run),
                 Accuracy(**run["accuracy"]).in_words,
@@ -26,12 +24,24 @@ def tables(result: Json) -> list[Table]:
     counts = "the official numbers of queries" if settings["full"] else "few queries: no official result"
     note = (
         f"MLPerf's LoadGen, at least {settings['seconds']:g} s a test, {counts}. VALID and INVALID are "
-        "LoadGen's words; with answers that failed, which it does not know of, a run is INVALID too. Pixels "
-        "of an accuracy run are compared with Generator.images. Over the service, several samples are one "
-        "request, of up to 64; the load generator has the same cores."
+        f"LoadGen's words, in Server for a p99 within {settings['latency_ms']:g} ms; the rate asked for "
+        "is the highest that was VALID, unless it was given. With failed answers, which LoadGen does not "
+        "know of, a run is INVALID too. Pixels of accuracy runs are compared with Generator.images. Over the "
+        "service, several samples are one request, of up to 64; the load generator has the same cores."
     )
     columns = ("system, scenario", "result", "p50 / p99, ms", "LoadGen says", "pixels that differ")
     return [Table("MLPerf's scenarios", columns, rows, note=note)]
+
+
+def line(run: Json) -> str:
+    """One run on one line."""
+    return f"{run['system']}, {run['scenario']}: {_figure(run)}, {_verdict(run)}"
+
+
+def _figure(run: Json) -> str:
+    digits = 2 if run["unit"].endswith("ms") else 0
+    asked = f" of {run['target_qps']:,.0f} asked for" if run["target_qps"] else ""
+    return f"{run['result']:,.{digits}f} {run['unit']}{asked}"
 
 
 def went_wrong(run: Json) -> bool:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from benchmarks.servers import ROOT, running
 from generator import Generator
 
 SYSTEMS = ("service", "engine")
+SEARCH_S = 10.0  # of a test that looks for a rate, at most
+STEP, MOST_STEPS = 1.15, 12  # from one rate to the next
+BACK, CONFIRMATIONS = 0.93, 4  # a rate that a whole test does not confirm is lowered to so much of it
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ def measure(
             for scenario in scenarios:
                 logs = folder / system / scenario
                 tell(f"{system}, {scenario}")
-                told = _run(model, port, plan.trial(scenario, "PerformanceOnly", logs))
+                trial = plan.trial(scenario, "PerformanceOnly", logs)
+                search = scenario == "Server" and plan.target_qps is None
+                told = _run_at_most(model, port, trial, tell) if search else _run(model, port, trial)
                 accurate = _run(model, port, plan.trial(scenario, "AccuracyOnly", logs / "accuracy"))
                 yield {
                     "system": system,
@@ -73,6 +78,47 @@ def measure(
                     "failed": told["failed"] + accurate["failed"],
                     "accuracy": asdict(check(logs / "accuracy", generator, samples)),
                 }
+
+
+def _run_at_most(model: Path, port: int | None, trial: Trial, tell: Callable[[str], None]) -> dict[str, Any]:
+    """A test of the scenario Server at the highest rate that LoadGen calls VALID.
+
+    Short tests look for the rate; the whole one goes lower until it is valid, too. Raises ResultError.
+    """
+    short = replace(trial, seconds=min(trial.seconds, SEARCH_S), queries=SHORT["Server"])
+
+    def is_valid(rate: float) -> bool:
+        logs = trial.folder / "search" / f"{rate:.0f}"
+        _run(model, port, replace(short, target_qps=rate, folder=logs))
+        valid = read_summary(logs).valid
+        tell(f"Server at {rate:,.0f} queries/s: {'VALID' if valid else 'INVALID'}")
+        return valid
+
+    first = _run(model, port, replace(short, folder=trial.folder / "search" / "first"))["target_qps"]
+    rate = highest_rate(is_valid, first)
+    for _ in range(CONFIRMATIONS):
+        tell(f"Server at {rate:,.0f} queries/s, {trial.seconds:g} s")
+        told = _run(model, port, replace(trial, target_qps=rate))
+        if read_summary(trial.folder).valid:
+            break
+        rate *= BACK
+    return told
+
+
+def highest_rate(is_valid: Callable[[float], bool], first: float) -> float:
+    """From `first` upwards while rates are valid; where it is not, downwards until one is, or the last."""
+    rate, steps = first, range(MOST_STEPS)
+    if is_valid(rate):
+        for _ in steps:
+            if not is_valid(rate * STEP):
+                break
+            rate *= STEP
+        return rate
+    for _ in steps:
+        rate /= STEP
+        if is_valid(rate):
+            break
+    return rate
 
 
 def _run(model: Path, port: int | None, trial: Trial) -> dict[str, Any]:

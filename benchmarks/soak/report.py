@@ -22,6 +22,7 @@ def tables(result: Json) -> list[Table]:
         ("p99.9, ms", *_ends(minutes, "p99.9_ms", part, 2), _figure(whole["p99.9_ms"], 2)),
         ("slowest, ms", *_ends(minutes, "max_ms", part, 1), _figure(whole["max_ms"], 1)),
         ("memory of all processes (USS), MiB", *_ends(minutes, "uss_mib", part, 1), ""),
+        ("memory of the load client (USS), MiB", *_ends(minutes, "client_uss_mib", part, 1), ""),
         ("open files", *_ends(minutes, "files", part, 0), ""),
         ("threads", *_ends(minutes, "threads", part, 0), ""),
         *(
@@ -30,10 +31,12 @@ def tables(result: Json) -> list[Table]:
         ),
     ]
     valid = sum(minute["valid"] for minute in minutes)
+    minute_s = result["manifest"]["settings"]["minute_s"]
+    length = "a minute" if minute_s == 60 else f"{minute_s:g} s, called minutes here"
     note = (
         f"An open loop of {result['rate_per_s']:,.0f} Poisson requests a second, "
         f"{result['rate_per_s'] / result['peak_per_s']:.0%} of the {result['peak_per_s']:,.0f} that were "
-        f"answered at 64 connections just before; {asked:,} requests in {len(minutes)} loads of a minute. "
+        f"answered at 64 connections just before; {asked:,} requests in {len(minutes)} loads of {length}. "
         f"Columns are medians of minutes, percentiles of the whole those of one merged histogram. "
         f"{sum(minute['checked'] for minute in minutes):,} answers were compared pixel for pixel, all right. "
         f"The client was in time in {valid} of the {len(minutes)} minutes."

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import psutil
 
-from benchmarks.load.fleet import fleet
 from benchmarks.load.histogram import Histogram
 from benchmarks.load.measured import REFUSED, Measured
-from benchmarks.load.mix import Mix, parse
 from benchmarks.load.outcome import OK
 from benchmarks.load.progress import Progress
-from benchmarks.load.session import Session
-from benchmarks.load.target import Target
+from benchmarks.load.session import session_on
 from benchmarks.mintage import mintage
 from benchmarks.results import HOME, LOGS, Json
-from benchmarks.servers import Running, family, running
+from benchmarks.servers import family, running
 from generator import Generator
 
 PEAK_CONNECTIONS, PEAK_S = 64, 5.0
@@ -28,17 +26,18 @@ RANDOM_SEED = 20
 
 @dataclass(frozen=True)
 class Weight:
-    """All processes of the server together."""
+    """A process and all its descendants together."""
 
     uss_mib: float  # what would be free if they ended
     files: int  # open file handles, sockets among them
     threads: int
 
     @classmethod
-    def of(cls, server: Running) -> Weight:
-        """Without those that end meanwhile, as a worker does that is replaced."""
+    def of(cls, pid: int, without: int | None = None) -> Weight:
+        """Those of `without` are left out, and who ends meanwhile, as a worker does that is replaced."""
         uss = files = threads = 0
-        for process in family(server.process.pid):
+        others = [] if without is None else family(without)
+        for process in [one for one in family(pid) if one not in others]:
             with suppress(psutil.NoSuchProcess):
                 seen = process.memory_full_info().uss, process.num_fds(), process.num_threads()
                 uss, files, threads = uss + seen[0], files + seen[1], threads + seen[2]
@@ -54,27 +53,27 @@ def soak(
     """
     result: Json = {"peak_per_s": 0.0, "rate_per_s": 0.0, "minutes": [], "latency": "", "whole": {}}
     server = mintage(generator.artifact.path, HOME)
-    with running(server, LOGS / "soak.log") as process, fleet(1) as processes:
-        target = Target("127.0.0.1", process.port)
-        asked = Mix(target, target.model(None), parse(mix), RANDOM_SEED)
-        session = Session(processes, asked, generator, "poisson", RANDOM_SEED, progress)
+    with (
+        running(server, LOGS / "soak.log") as process,
+        session_on(process, generator, mix, RANDOM_SEED, progress) as session,
+    ):
         session.first_requests()
         session.closed(PEAK_CONNECTIONS, WARM_UP_S, "warm-up")
         result["peak_per_s"] = session.closed(PEAK_CONNECTIONS, PEAK_S, "peak").goodput_per_s
         result["rate_per_s"] = rate = share * result["peak_per_s"]
-        result["before"] = asdict(Weight.of(process))
+        result["before"] = asdict(Weight.of(process.process.pid))
         whole = Histogram()
         psutil.cpu_percent()  # from here on: its first answer is 0
         for number in range(1, minutes + 1):
             seen = session.open(rate, minute_s, f"minute {number} of {minutes}")
             whole = Histogram.merged([whole.encode(), seen.latency.encode()])
-            result["minutes"].append(_minute(seen, Weight.of(process)))
+            result["minutes"].append(_minute(seen, process.process.pid))
             result["latency"] = whole.encode()
             result["whole"] = percentiles(whole)
             yield result
 
 
-def _minute(seen: Measured, weight: Weight) -> Json:
+def _minute(seen: Measured, server: int) -> Json:
     return {
         "requests": seen.requests,
         "answered": seen.count(OK),
@@ -83,9 +82,10 @@ def _minute(seen: Measured, weight: Weight) -> Json:
         "valid": seen.valid,
         "checked": seen.checked,
         "client_cpu_share": seen.cpu_share,
+        "client_uss_mib": Weight.of(os.getpid(), without=server).uss_mib,
         "machine_cpu_percent": psutil.cpu_percent(),  # since the last call
         **percentiles(seen.latency),
-        **asdict(weight),
+        **asdict(Weight.of(server)),
     }
 
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from benchmarks.load.histogram import Histogram
 
 HEADER = struct.Struct("<BBBBIIHHIfff")  # docs/stream.md
 WINDOW = 4
@@ -23,16 +26,13 @@ class Seen:
     frames: int
     seconds: float  # of moving
     superseded: int
-    delays_ms: list[float]
-    lag_p99_ms: float  # of the client itself: from when a movement was due to when it was sent
+    delays_ms: Histogram
+    lags_ms: Histogram  # of the client itself: from when a movement was due to when it was sent
     last: bytes  # the image of the last movement
 
     @property
     def frames_per_s(self) -> float:
         return self.frames / self.seconds
-
-    def delay_ms(self, percent: float) -> float:
-        return float(np.percentile(self.delays_ms, percent))
 
 
 class Unseen(RuntimeError):
@@ -41,6 +41,13 @@ class Unseen(RuntimeError):
 
 async def follow(url: str, model: str, form: str, per_s: int, seconds: float) -> Seen:
     """Moves to another seed `per_s` times a second: seeds 1, 2, ... of class 0. Raises Unseen, OSError."""
+    try:
+        return await _follow(url, model, form, per_s, seconds)
+    except ConnectionClosed as error:
+        raise Unseen(f"the stream ended before its time: {error}") from error
+
+
+async def _follow(url: str, model: str, form: str, per_s: int, seconds: float) -> Seen:
     count = int(per_s * seconds)
     async with connect(url, compression=None, max_size=None) as socket:
         first = {"model": model, "label": 0, "seed": 0, "format": form, "window": WINDOW}
@@ -60,8 +67,8 @@ async def follow(url: str, model: str, form: str, per_s: int, seconds: float) ->
             frames, superseded, delays, last = await asyncio.wait_for(reader, 5)
         except TimeoutError:
             raise Unseen("the frame of the last movement did not come within 5 s") from None
-    lag_p99_ms = 1000 * float(np.percentile(lags, 99))
-    return Seen(count, frames, seconds, superseded, [1000 * delay for delay in delays], lag_p99_ms, last)
+    delays_ms, lags_ms = (Histogram.of(1000 * np.array(times)) for times in (delays, lags))
+    return Seen(count, frames, seconds, superseded, delays_ms, lags_ms, last)
 
 
 async def _look(

@@ -9,7 +9,7 @@ import sys
 
 from benchmarks import document, results
 from benchmarks.machine import manifest
-from benchmarks.options import positive, seconds
+from benchmarks.options import above_zero, positive
 from benchmarks.servers import ROOT
 
 PRESETS = ("fashion-28", "cifar-32", "rgb-64")
@@ -18,7 +18,7 @@ PRESETS = ("fashion-28", "cifar-32", "rgb-64")
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), help="(default: all)")
     parser.add_argument("--repeats", type=positive, default=6, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=seconds, default=10, help="of each turn (default: %(default)s)")
+    parser.add_argument("--seconds", type=above_zero, default=10, help="of each turn (default: %(default)s)")
     parser.add_argument("--threads", type=positive, help="CPU threads (default: torch's own choice)")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
 

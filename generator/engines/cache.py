@@ -83,11 +83,30 @@ class EngineRecord:
         try:
             key = EngineKey(**fields["key"] | {"buckets": tuple(fields["key"]["buckets"])})
             parity = fields["parity"] and PixelParity.from_json(fields["parity"])
-            if key.precision not in get_args(Precision) or list(key.buckets) != sorted(set(key.buckets)):
-                raise TypeError(f"precision {key.precision}, buckets {key.buckets}")
-            return cls(**{**fields, "key": key, "files": dict(fields["files"]), "parity": parity})
-        except (KeyError, TypeError) as error:
+            record = cls(**{**fields, "key": key, "files": dict(fields["files"]), "parity": parity})
+        except (KeyError, TypeError, ValueError) as error:
             raise EngineError(f"the manifest is not complete: {error}") from error
+        if reason := _wrong(record):
+            raise EngineError(f"the manifest is wrong: {reason}")
+        return record
+
+
+def _wrong(record: EngineRecord) -> str | None:
+    """What no engine's manifest says; None where there is nothing."""
+    key = record.key
+    texts = {
+        "digest": key.digest, "graph_sha256": key.graph_sha256, "runtime": key.runtime, "gpu": key.gpu,
+        "compute_capability": key.compute_capability, PLAN: record.files.get(PLAN),
+    }  # fmt: skip
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            return f"{name} is {value!r}"
+    if key.precision not in get_args(Precision):
+        return f"precision {key.precision!r}: allowed are {', '.join(get_args(Precision))}"
+    whole = all(type(bucket) is int and bucket > 0 for bucket in key.buckets)
+    if not key.buckets or not whole or list(key.buckets) != sorted(set(key.buckets)):
+        return f"buckets {list(key.buckets)!r}: allowed are batch sizes, ascending"
+    return None
 
 
 @dataclass(frozen=True)

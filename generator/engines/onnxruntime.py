@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,19 +28,7 @@ class OnnxruntimeEngine:
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         """Raises EngineError for a graph that cannot be loaded or is not a generator's."""
         file = artifact.cpu_onnx_file or artifact.onnx_file
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count() or 1
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 3  # errors
-        # Threads that spin while they wait would take the cores from the server around the engine.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(
-                file.read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own exceptions have no common base
-            raise EngineError(f"onnxruntime cannot load {file}: {error}") from error
+        self._session = open_session(file, threads)
         names = {tensor.name for tensor in self._session.get_inputs()} | {
             tensor.name for tensor in self._session.get_outputs()
         }
@@ -62,6 +51,21 @@ class OnnxruntimeEngine:
         except Exception as error:  # onnxruntime's own exceptions have no common base
             raise EngineError(f"onnxruntime failed on a batch of {len(latent)}: {error}") from error
         return cast(Pixels, outputs[0])
+
+
+def open_session(file: Path, threads: int | None = None) -> Any:
+    """An onnxruntime session on the CPU; `threads` None means all cores. Raises EngineError."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3  # errors
+    # Threads that spin while they wait would take the cores from the server around the engine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions have no common base
+        raise EngineError(f"onnxruntime cannot load {file}: {error}") from error
 
 
 def instruction_set() -> str:

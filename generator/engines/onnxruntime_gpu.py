@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,9 +19,10 @@ from generator.spec import CLASS_VECTOR, IMAGES, LATENT
 
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 TENSORRT_LIBRARY = "libnvinfer.so.10"  # the version that onnxruntime's provider is linked with
+# A GPU would compute float32 with TF32's eleven binary digits, unless told not to.
+OPTIONS = {CUDA: {"use_tf32": "0"}}
+ENVIRONMENT = {"NVIDIA_TF32_OVERRIDE": "0"}  # onnxruntime has no such option for TensorRT
 LOST = ("cudaErrorIllegalAddress", "illegal memory access", "device is lost", "CUDA failure 700", "ECC error")
-
-
 CANNOT = "onnxruntime cannot use a GPU"
 
 
@@ -59,11 +61,11 @@ class OnnxruntimeGpuEngine:
         options.log_severity_level = 3  # errors
         if device.refuses_cpu:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        os.environ.update(ENVIRONMENT)
+        providers = [(name, OPTIONS.get(name, {})) for name in device.providers]
         file = artifact.onnx_file
         try:
-            self._session = onnxruntime.InferenceSession(
-                file.read_bytes(), options, providers=list(device.providers)
-            )
+            self._session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=providers)
         except Exception as error:  # onnxruntime's own exceptions have no common base
             raise EngineError(f"{CANNOT}: it cannot load {file}: {error}") from error
         first = self._session.get_providers()[0]
@@ -95,6 +97,7 @@ def find_device() -> Device:
         gpu = find_cuda().gpu().name
     except EngineError as error:
         raise EngineError(f"{CANNOT}: {error}") from error
+    onnxruntime.preload_dlls()  # CUDA's and cuDNN's libraries of the extra gpu: the loader does not find them
     there = onnxruntime.get_available_providers()
     if CUDA not in there:
         raise EngineError(f"{CANNOT}: it has no {CUDA}; install the extra gpu in the place of cpu")

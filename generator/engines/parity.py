@@ -33,9 +33,23 @@ class PixelParity:
 def measure_pixel_parity(
     engine: Engine, reference: Engine, spec: GeneratorSpec, batches: Sequence[int]
 ) -> PixelParity:
+    """What `compare_pixels` finds. Raises EngineError for a difference of more than one step."""
+    found = compare_pixels(engine, reference, spec, batches)
+    if found.max_pixel_error > MAX_PIXEL_ERROR:
+        raise EngineError(
+            f"{engine.key} makes other images than {reference.key}: {found.differing_pixels:,} of "
+            f"{found.compared_pixels:,} values differ, by up to {found.max_pixel_error} of 255 (allowed "
+            f"{MAX_PIXEL_ERROR})"
+        )
+    return found
+
+
+def compare_pixels(
+    engine: Engine, reference: Engine, spec: GeneratorSpec, batches: Sequence[int]
+) -> PixelParity:
     """Other seeds for each batch, from 0 on, every class in turn, one mixture of classes a batch.
 
-    Raises EngineError for a difference of more than one step.
+    Raises EngineError for images of another shape or type.
     """
     worst, differing, compared, first = 0, 0, 0, 0
     for batch in batches:
@@ -52,9 +66,4 @@ def measure_pixel_parity(
         differing += int((errors > 0).sum())
         compared += errors.size
         first += batch
-    if worst > MAX_PIXEL_ERROR:
-        raise EngineError(
-            f"{engine.key} makes other images than {reference.key}: {differing:,} of {compared:,} values "
-            f"differ, by up to {worst} of 255 (allowed {MAX_PIXEL_ERROR})"
-        )
     return PixelParity(reference.key, tuple(batches), worst, differing, compared)

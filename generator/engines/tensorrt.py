@@ -86,20 +86,23 @@ class TensorrtEngine:
         self._pool = SlotPool(splits=self._fixed is None)
         self.notes: list[str] = []  # what is not as it should be, yet does not hinder
         gpu = self._cuda.gpu()
-        cached = self._open(artifact, wanted, gpu, hardware.runtimes)
-        key = cached.key
+        precision = self._open(artifact, wanted, gpu, hardware.runtimes).key.precision
         self.best_batch = self._pool.buckets[-1]
-        fixed = f"-fixed{self._fixed}" if self._fixed else ""
-        plan = cached.record.files[PLAN][:SHORT_DIGEST]
-        self.key = f"{key.runtime}-{key.precision}-{gpu.name}-sm{gpu.compute_capability}{fixed}-{plan}"
-        self.parity = cached.record.parity or self._measure(artifact)
         graphs = "CUDA graphs" if self._pool.has_graphs else "no CUDA graphs"
         self.choice = "; ".join(
-            [f"TensorRT on {gpu.name}, the first choice, in {key.precision} with {graphs}", *self.notes]
+            [f"TensorRT on {gpu.name}, the first choice, in {precision} with {graphs}", *self.notes]
         )
 
     def _open(self, artifact: Artifact, wanted: Wanted, gpu: Gpu, runtimes: Mapping[str, Any]) -> CacheEntry:
-        """Takes the first engine that fits and can be opened. Raises EngineError with what each one lacks."""
+        """Takes the first engine that fits, can be opened and makes the right pixels.
+
+        Raises EngineError with what each one lacks.
+        """
+        if wanted.precision and not artifact.graph_of(wanted.precision):
+            raise EngineError(
+                f"TensorRT cannot compute in {wanted.precision}: {artifact.opened_by} has no graph in it. "
+                f"`python -m export complete {artifact.opened_by}` adds one, if it is good enough"
+            )
         engines, reasons = find_engines(wanted.cache, artifact.manifest.digest)
         order = list(runtimes)
         fitting = []
@@ -113,11 +116,14 @@ class TensorrtEngine:
         for cached in fitting:
             try:
                 self._load(cached, runtimes[cached.key.runtime])
+                self.key = self._key_of(cached, gpu)
+                self.parity = cached.record.parity or self._measure(artifact)
                 return cached
             except DeviceLost:
                 raise
             except EngineError as error:
                 self._pool.close()
+                self.notes.clear()
                 reasons.append(str(error))
         told = "; ".join(reasons) if reasons else f"{wanted.cache} has none of {artifact.manifest.id}"
         raise EngineError(
@@ -149,6 +155,11 @@ class TensorrtEngine:
                         raise
                     self.notes.append(f"batches of {self._pool.buckets[-1]} at most, for {error}")
                     return
+
+    def _key_of(self, cached: CacheEntry, gpu: Gpu) -> str:
+        key, plan = cached.key, cached.record.files[PLAN][:SHORT_DIGEST]
+        fixed = f"-fixed{self._fixed}" if self._fixed else ""
+        return f"{key.runtime}-{key.precision}-{gpu.name}-sm{gpu.compute_capability}{fixed}-{plan}"
 
     def _add_slots(self, profile: Profile) -> None:
         slots: list[Slot] = []

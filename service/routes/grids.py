@@ -6,44 +6,25 @@ import numpy as np
 
 from generator.pixels import Pixels, contact_sheet, enlarge
 from generator.sheets import labelled_sheet
-from service.encoding import MEDIA_TYPES, SHEET_FORMS, Rendering, encode_each, encode_picture, negotiate
-from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, read_body, send_reply
+from service.encoding import SHEET_FORMS, encode_each, encode_picture
+from service.http import Receive, Scope, Send
 from service.latent_requests import GridRequest, grid_of, parse_request
-from service.models import Models, ServedModel
+from service.models import Models
 from service.recipes import Recipe, ascii_json
-from service.routes.images import check_content_type, make, timeout_s_of
+from service.routes.images import Asked, answer, read
 from service.work import WorkItem
 
 
 async def post_grids(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers one request. Raises Problem."""
-    settings = models.settings
-    check_content_type(scope)
-    body = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s)
-    request = parse_request(body, GridRequest)
-    form = request.format or negotiate(header(scope, b"accept") or "*/*")
-    rendering = Rendering(form, request.scale, request.quality)
-    model = models.of_request(request.model)
-    item, labels = grid_of(request, model.spec, settings, model.directions)
-    timeout_s = timeout_s_of(request.timeout_ms, settings)
-
-    def draw(images: Pixels) -> bytes:
-        return _encode(images, rendering, request, item, labels, model)
-
-    with cancelled_on_disconnect(receive):
-        content, headers = await make(model, item, rendering, settings, timeout_s, draw)
-    await send_reply(send, 200, MEDIA_TYPES[form], content, headers)
+    asked = await read(models, scope, receive, lambda body: parse_request(body, GridRequest))
+    item, labels = grid_of(asked.request, asked.model.spec, asked.settings, asked.model.directions)
+    await answer(asked, item, receive, send, lambda images: _encode(images, asked, item, labels))
 
 
-def _encode(
-    images: Pixels,
-    rendering: Rendering,
-    request: GridRequest,
-    item: WorkItem,
-    labels: list[int],
-    model: ServedModel,
-) -> bytes:
+def _encode(images: Pixels, asked: Asked[GridRequest], item: WorkItem, labels: list[int]) -> bytes:
     """A sheet, a row a class and a column a seed, or each image with both."""
+    request, rendering, model = asked.request, asked.rendering, asked.model
     spec, columns = model.spec, len(request.seeds)
     names = [spec.class_names[label] for label in labels]
     recipe = Recipe(

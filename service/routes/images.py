@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from generator.pixels import Pixels
 from service.batching import Made
@@ -21,12 +24,15 @@ from service.http import (
     read_body,
     send_reply,
 )
+from service.latent_requests import GridRequest, VariationsRequest
 from service.models import Models, ServedModel
 from service.recipes import Recipe
-from service.requests import parse_images_request, work_item
+from service.requests import ImagesRequest, parse_images_request, work_item
 from service.settings import Settings
 from service.tracing import note
 from service.work import WorkItem
+
+Request = TypeVar("Request", ImagesRequest, VariationsRequest, GridRequest)
 
 LARGE_REPLY = 250_000  # pixels: encoded on a thread, so that the event loop goes on
 LOSSY = ("jpeg", "webp")
@@ -34,21 +40,47 @@ LOSSY = ("jpeg", "webp")
 
 async def post_images(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers one request. Raises Problem."""
+    asked = await read(models, scope, receive, parse_images_request)
+    item = work_item(asked.request, asked.model.spec, asked.settings, asked.model.directions)
+    await answer(asked, item, receive, send)
+
+
+class Asked(Struct, Generic[Request], frozen=True):
+    """A request for images that are sent together, and what those of its fields mean that all such have."""
+
+    request: Request
+    rendering: Rendering
+    model: ServedModel
+    settings: Settings
+    timeout_s: float
+
+
+async def read(
+    models: Models, scope: Scope, receive: Receive, parse: Callable[[bytes], Request]
+) -> Asked[Request]:
+    """Raises Problem."""
     settings = models.settings
     check_content_type(scope)
-    body = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s)
-    request = parse_images_request(body)
-    rendering = Rendering(
-        form=request.format or negotiate(header(scope, b"accept") or "*/*"),
-        scale=request.scale,
-        quality=request.quality,
-    )
-    model = models.of_request(request.model)
-    item = work_item(request, model.spec, settings, model.directions)
+    request = parse(await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s))
+    form = request.format or negotiate(header(scope, b"accept") or "*/*")
+    rendering = Rendering(form, request.scale, request.quality)
     timeout_s = timeout_s_of(request.timeout_ms, settings)
+    return Asked(request, rendering, models.of_request(request.model), settings, timeout_s)
+
+
+async def answer(
+    asked: Asked[Request],
+    item: WorkItem,
+    receive: Receive,
+    send: Send,
+    draw: Callable[[Pixels], bytes] | None = None,
+    headers: Headers | None = None,
+) -> None:
+    """Sends an item's images, or what `draw` makes of them, with headers of its own. Raises Problem."""
     with cancelled_on_disconnect(receive):
-        content, headers = await make(model, item, rendering, settings, timeout_s)
-    await send_reply(send, 200, MEDIA_TYPES[rendering.form], content, headers)
+        content, told = await make(asked.model, item, asked.rendering, asked.settings, asked.timeout_s, draw)
+    media_type = MEDIA_TYPES[asked.rendering.form]
+    await send_reply(send, 200, media_type, content, told + (headers or []))
 
 
 async def make(

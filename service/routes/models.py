@@ -39,5 +39,6 @@ def _entry(model: ServedModel, models: Models) -> dict[str, Any]:
             {"index": index, "explained": round(float(share), 6)}
             for index, share in enumerate(model.directions.explained if model.directions else ())
         ],
+        "encoder": model.encoder is not None,
         "manifest": manifest.to_json(),
     }

@@ -11,7 +11,6 @@ import binascii
 import hashlib
 import reprlib
 from typing import Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from service.encoding import ENCODING_VERSION, MEDIA_TYPES, Rendering
 from service.errors import Gone, InvalidField, NotFound, Unready
 from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, send_reply
 from service.models import Models, ServedModel
+from service.query import query_of
 from service.requests import Format, ImagesRequest, images_request, work_item
 from service.routes.images import make
 from service.work import WorkItem
@@ -38,7 +38,7 @@ async def get_image(models: Models, scope: Scope, receive: Receive, send: Send) 
     stem, _, suffix = parts["file"].rpartition(".")
     if suffix not in SUFFIXES:
         raise NotFound(f"{parts['file']}: the name ends with .{', .'.join(SUFFIXES)}")
-    request = _request(_query(scope), parts["label"], stem, model)
+    request = _request(query_of(scope, PARAMETERS), parts["label"], stem, model)
     item = work_item(request, model.spec, settings, model.directions)
     rendering = Rendering(SUFFIXES[suffix], request.scale, request.quality)
     tag = _entity_tag(model, item, rendering)
@@ -69,20 +69,6 @@ def _digest_on_disk(model: ServedModel) -> str:
         return read_manifest(model.artifact.opened_by).digest[:SHORT_DIGEST]
     except (ArtifactError, OSError):
         return ""
-
-
-def _query(scope: Scope) -> dict[str, str]:
-    """The link's parameters, each given once. Raises InvalidField."""
-    query: dict[str, str] = {}
-    for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
-        if key not in PARAMETERS:
-            raise InvalidField(key, f"unknown parameter {key!r}: allowed are {', '.join(PARAMETERS)}")
-        if key in query:
-            raise InvalidField(key, f"{key} is given twice: leave one out")
-        if value.lower() == "null":  # which msgspec would take for None
-            raise InvalidField(key, f"{key} is {value}: leave it out")
-        query[key] = value
-    return query
 
 
 def _request(query: dict[str, str], label: str, stem: str, model: ServedModel) -> ImagesRequest:

@@ -3,47 +3,27 @@
 from __future__ import annotations
 
 from generator.pixels import Pixels, contact_sheet, enlarge
-from service.encoding import MEDIA_TYPES, SHEET_FORMS, Rendering, encode_each, encode_picture, negotiate
-from service.http import Receive, Scope, Send, cancelled_on_disconnect, header, read_body, send_reply
+from service.encoding import SHEET_FORMS, encode_each, encode_picture
+from service.http import Receive, Scope, Send
 from service.latent_requests import VariationsRequest, parse_request, variations_of
-from service.models import Models, ServedModel
+from service.models import Models
 from service.recipes import Recipe, ascii_json, encode_latent
 from service.requests import counted
-from service.routes.images import check_content_type, make, timeout_s_of
+from service.routes.images import Asked, answer, read
 from service.work import WorkItem
 
 
 async def post_variations(models: Models, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers one request. Raises Problem."""
-    settings = models.settings
-    check_content_type(scope)
-    body = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s)
-    request = parse_request(body, VariationsRequest)
-    form = request.format or negotiate(header(scope, b"accept") or "*/*")
-    rendering = Rendering(form, request.scale, request.quality)
-    model = models.of_request(request.model)
-    image, near = variations_of(request, model.spec, settings, model.directions)
-    timeout_s = timeout_s_of(request.timeout_ms, settings)
-
-    def draw(images: Pixels) -> bytes:
-        return _encode(images, rendering, request, image, near, model)
-
-    with cancelled_on_disconnect(receive):
-        content, headers = await make(model, near, rendering, settings, timeout_s, draw)
-    if image.seeds:
-        headers.append((b"x-seed", b"%d" % image.seeds[0]))
-    await send_reply(send, 200, MEDIA_TYPES[form], content, headers)
+    asked = await read(models, scope, receive, lambda body: parse_request(body, VariationsRequest))
+    image, near = variations_of(asked.request, asked.model.spec, asked.settings, asked.model.directions)
+    seed = [(b"x-seed", b"%d" % image.seeds[0])] if image.seeds else []
+    await answer(asked, near, receive, send, lambda images: _encode(images, asked, image, near), seed)
 
 
-def _encode(
-    images: Pixels,
-    rendering: Rendering,
-    request: VariationsRequest,
-    image: WorkItem,
-    near: WorkItem,
-    model: ServedModel,
-) -> bytes:
+def _encode(images: Pixels, asked: Asked[VariationsRequest], image: WorkItem, near: WorkItem) -> bytes:
     """A sheet of the neighbours, or each with its latent, from which it can be made again."""
+    request, rendering, model = asked.request, asked.rendering, asked.model
     of = Recipe(model.id, model.spec.class_names, image).subject(0)
     strength, seeds = {"strength": request.strength}, counted(request.variation_seed, request.n)
     if rendering.form in SHEET_FORMS:

@@ -171,13 +171,17 @@ function askForKey(why) {
 
 async function find(file) {
   if (!file) return;
+  complain(null);
+  at("plate").setAttribute("aria-busy", "true");
   try {
     const found = await server.invert(model.id, file);
-    const slug = model.slugs[model.names.indexOf(found.label ?? found.class)] ?? Object.keys(state.mix)[0];
+    const slug = model.slugs[model.names.indexOf(found.label)];
     change({ mix: { [slug]: 1 }, seed: null, latent: packed(found.latent), truncation: null, directions: {} });
   } catch (error) {
     complain(error);
   }
+  at("plate").removeAttribute("aria-busy");
+  at("file").value = ""; // the same file may be chosen again
 }
 
 function setSeed(seed) {

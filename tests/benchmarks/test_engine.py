@@ -30,6 +30,7 @@ def test_a_percentile_without_enough_calls_is_not_told() -> None:
     assert (few.count, few.p50_ms, few.p99_high_ms) == (500, 1.0, None)
     many = Latency.of([float(n) for n in range(10_000, 0, -1)])
     assert (many.p50_ms, many.p99_ms) == (5001, 9901)
+    assert many.p99_low_ms is not None
     assert many.p99_low_ms < 9900 < (many.p99_high_ms or 0) < 9930
     with pytest.raises(ValueError, match="no calls"):
         Latency.of([])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 import sys
 import time
 from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from benchmarks.load.answer import Answer
 from benchmarks.load.client import LoadClient, is_kept
 from benchmarks.load.job import Kept
 from benchmarks.load.ledger import BROKEN, Ledger
+from benchmarks.load.messages import receive, send
 from benchmarks.load.mix import Mix
 from benchmarks.load.outcome import Outcome
 from benchmarks.load.pixels import check
@@ -117,6 +120,21 @@ def test_a_closed_loop_ends_when_it_is_time() -> None:
     assert 0.2 < outcome.sent.max() < 0.5
 
 
+def test_a_message_arrives_whole_through_a_pipe_that_takes_little_at_a_time() -> None:
+    class Narrow(io.RawIOBase):
+        """As a pipe whose write a signal interrupts."""
+
+        content = b""
+
+        def write(self, data: Any) -> int:
+            self.content += bytes(data[:1000])
+            return min(len(data), 1000)
+
+    pipe, message = Narrow(), list(range(5000))
+    send(cast(IO[bytes], pipe), message)
+    assert receive(io.BytesIO(pipe.content)) == message
+
+
 def test_two_see_one_ledger(tmp_path: Path) -> None:
     written = Ledger.create(tmp_path / "ledger", 5)
     assert np.isnan(written.due).all()
@@ -210,6 +228,7 @@ def test_without_a_server_every_request_is_broken() -> None:
         outcome = asyncio.run(client.open_loop(even(200, 0.1), drain_s=1))
     assert outcome.report(0.1, 1000)["broken"] == 20
     assert outcome.goodput(0.1, 1000) == [0]
+    assert not outcome.lagged  # nobody was there, but the client was in time
 
 
 def test_poisson_arrivals_come_again_with_their_seed_and_at_their_rate() -> None:

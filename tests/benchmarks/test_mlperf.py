@@ -13,7 +13,7 @@ import pytest
 from benchmarks.mlperf.accuracy import LOG, check
 from benchmarks.mlperf.engine_system import EngineSystem
 from benchmarks.mlperf.report import tables, went_wrong
-from benchmarks.mlperf.runs import Plan, measure
+from benchmarks.mlperf.runs import STEP, Plan, highest_rate, measure
 from benchmarks.mlperf.samples import Samples
 from benchmarks.mlperf.service_system import ServiceSystem
 from benchmarks.mlperf.summary import SUMMARY, read_summary
@@ -102,7 +102,7 @@ def test_a_test_of_loadgen_leaves_its_logs_and_a_line_of_the_table(grey: Path, t
     assert (tmp_path / "engine" / "Server" / "mlperf_log_detail.txt").is_file()
     assert found["target_qps"] == 2000
     assert found["accuracy"] == {"images": 4096, "pixels": 4096 * 14 * 14, "wrong": 0, "largest": 0}
-    settings = {"full": False, "seconds": 0.2}
+    settings = {"full": False, "seconds": 0.2, "latency_ms": 1000}
     (table,) = tables({"manifest": {"settings": settings}, "runs": [found]})
     (row,) = table.rows
     assert row[0] == "engine, Server"
@@ -113,6 +113,24 @@ def test_a_test_of_loadgen_leaves_its_logs_and_a_line_of_the_table(grey: Path, t
     assert went_wrong({**found, "accuracy": {**found["accuracy"], "wrong": 1}})
     (table,) = tables({"manifest": {"settings": settings}, "runs": [failed]})
     assert table.rows[0][3] == "INVALID: answers that failed: 3"
+
+
+@pytest.mark.parametrize("limit", [150.0, 1000.0, 3000.0])
+def test_the_rate_found_is_valid_and_a_step_more_is_not(limit: float) -> None:
+    found = highest_rate(lambda rate: rate <= limit, 600.0)
+    assert found <= limit < found * STEP
+
+
+def test_without_a_rate_the_highest_valid_one_is_looked_for(grey: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    plan = Plan(full=False, seconds=0.2, latency_ms=50, target_qps=None)
+    (found,) = measure(grey, ["engine"], ["Server"], plan, tmp_path, told.append)
+    tried = [line for line in told if line.endswith("VALID")]
+    assert len(tried) >= 2
+    assert (tmp_path / "engine" / "Server" / "search" / "first" / SUMMARY).is_file()
+    searched = [float(path.name) for path in (tmp_path / "engine/Server/search").glob("[0-9]*")]
+    assert len(searched) == len(tried)
+    assert 0 < found["target_qps"] <= max(searched) + 1
 
 
 def test_the_verdict_is_loadgens(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.peers.environments import requirements
 from benchmarks.repeats import Spread, ratio
 from benchmarks.report import serving_tables
@@ -56,6 +57,22 @@ def test_a_section_of_the_document_is_replaced_and_the_rest_stays(tmp_path: Path
     assert "first" not in text
     assert "| **x\\|y** | **1** |" in text
     assert text.count("<!-- peers") == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["no JSON", "[1]", '{"a": 1}', '{"manifest": {"settings": {}}, "loads": []}']
+)
+def test_a_file_that_is_no_result_is_told_on_one_line(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file := tmp_path / "file.json").write_text(content)
+    for arguments in (
+        ["show", str(file)],
+        ["compare", str(file), str(file)],
+        ["show", str(tmp_path / "none")],
+    ):
+        assert main(arguments) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_peers_compute_with_the_versions_that_we_do() -> None:

@@ -65,7 +65,8 @@ def test_a_peer_that_never_works_is_told() -> None:
 
 def test_a_search_is_remembered_peer_by_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "TUNED", tmp_path)
-    write(tmp_path / "mosec.json", {"ours": {"best": {"workers": 2, "wait_ms": 1}}})
+    found = {"manifest": {"settings": {}}, "ours": {"best": {"workers": 2, "wait_ms": 1}}}
+    write(tmp_path / "mosec.json", found)
     assert tuning.tuned(CATALOGUE["mosec"], "m", "ours") == PeerSettings("m", "ours", workers=2, wait_ms=1)
     with pytest.raises(ResultError, match="python -m benchmarks tune --only triton"):
         tuning.tuned(CATALOGUE["triton"], "m", "ours")

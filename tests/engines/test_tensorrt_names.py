@@ -15,7 +15,7 @@ import pytest
 import tensorrt_rtx
 from cuda.bindings import runtime
 
-from tests.engines.stand_in import Runtime
+from tests.engines.stand_in_cuda import Runtime
 from tests.engines.tensorrt_names import NAMES, VERSIONS
 
 ROOT = Path(__file__).parents[2]

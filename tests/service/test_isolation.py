@@ -53,12 +53,17 @@ def is_suspicious(line: str) -> bool:
     return event not in ("os.listdir", "os.scandir") or "bait" in what
 
 
-def test_addresses_and_paths_in_any_field_are_never_followed(models_folder: Path, tmp_path: Path) -> None:
+def test_addresses_and_paths_in_any_field_are_never_followed(
+    models_with_encoders: Path, tmp_path: Path
+) -> None:
     log, bait = tmp_path / "events", tmp_path / "bait.npy"
     bait.write_bytes(b"bait")
     (tmp_path / "without_torch").mkdir()
     (tmp_path / "without_torch" / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
-    with canary() as (address, listener), serving(tmp_path, models=models_folder, reload_s=0) as (url, _):
+    with (
+        canary() as (address, listener),
+        serving(tmp_path, models=models_with_encoders, reload_s=0) as (url, _),
+    ):
         places = [
             f"http://{address}/x.png", f"https://{address}/x", f"ftp://{address}/x", f"//{address}/x",
             f"file://{bait}", str(bait), "../../../etc/passwd", f"\\\\{address}\\x",
@@ -69,6 +74,10 @@ def test_addresses_and_paths_in_any_field_are_never_followed(models_folder: Path
             client.post("/generate", json=good).raise_for_status()
             for form in ("webp", "jpeg", "json", "npy", "zip"):  # what is imported late is imported now
                 client.post("/v1/images", json={**good, "format": form}).raise_for_status()
+            picture = client.post("/v1/images", json=good).content
+            invert = f"/v1/inversions?refine=1&model={client.get('/v1/models').json()['data'][0]['id']}"
+            client.post(invert, files={"image": ("x.png", picture)}).raise_for_status()
+            client.post(invert, content=b"none", headers={"content-type": "image/png"})
             client.post("/v1/images", json={**good, "n": 1024, "scale": 8})
             client.post("/generate", json={"label": "none"})  # its log shows lines of source files
             client.get("/readyz").raise_for_status()
@@ -85,6 +94,12 @@ def test_addresses_and_paths_in_any_field_are_never_followed(models_folder: Path
                 for query in ("mix", "latent", "truncation", "url"):
                     reply = client.get("/v1/images/grey/0/7.png", params={query: place})
                     assert reply.status_code == 422
+                assert client.post(invert, files={"image": (place, picture)}).status_code == 200
+                assert client.post(invert, files={"url": (place, picture)}).status_code == 422
+                assert client.post(f"{invert}&url=1", content=picture).status_code == 422
+                for kind in ("image/png", "image/webp"):
+                    reply = client.post(invert, content=place, headers={"content-type": kind})
+                    assert reply.status_code == 415
                 for field in ("label", "model"):
                     reply = client.post("/generate", json={**good, field: place})
                     assert reply.status_code == 400

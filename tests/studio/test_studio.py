@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from tests.service.test_server import serving
 from tests.studio.browsing import SIZES, Studio, a_browser, at_the_studio, served
 
 KEY = "first-key-0123456789"
 BAG = "model=grey&class=bag&seed=7"
+DROP_TEXT = """() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["none"], "x.png", { type: "image/png" }));
+    dispatchEvent(new DragEvent("drop", { dataTransfer }));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +231,31 @@ def test_it_fits_the_window(browser: Browser, server: str, size: str, scheme: st
         assert (
             image["width"] * studio.page.evaluate("devicePixelRatio")
         ) % 14 == 0  # no pixel wider than others
+
+
+def test_an_image_that_is_given_is_found_in_latent_space(
+    browser: Browser, models_with_encoders: Path, tmp_path: Path
+) -> None:
+    with (
+        serving(tmp_path, models=models_with_encoders) as (url, _),
+        at_the_studio(browser, url) as studio,
+    ):
+        studio.open(BAG)
+        recipe = {"model": "grey", "label": "Ankle boot", "seed": 3, "scale": 2}
+        content = httpx.post(f"{url}/v1/images", json=recipe).content
+        upload = FilePayload(name="boot.png", mimeType="image/png", buffer=content)
+        studio.page.locator("#file").set_input_files(upload)
+        state = studio.becomes("latent=")
+        ask: dict[str, Any] = {"params": {"model": "grey"}, "headers": {"content-type": "image/png"}}
+        found = httpx.post(f"{url}/v1/inversions", content=content, **ask).json()
+        assert f"class={found['permalink'].split('/')[4]}" in state
+        expected = served(url, model="grey", label=found["label"], latent=found["latent"])
+        np.testing.assert_array_equal(studio.image(), expected)
+        studio.page.evaluate(DROP_TEXT)
+        expect(studio.page.locator("#problem")).to_contain_text("no PNG, JPEG or WebP")
+        (told,) = studio.errors  # by the browser itself
+        assert "415" in told
+        studio.errors.clear()
 
 
 def test_with_keys_on_it_asks_for_one_and_keeps_it_in_the_tab(

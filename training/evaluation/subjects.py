@@ -66,7 +66,7 @@ def _data_config(data: str, source: AnySource) -> TrainConfig:
 
 def _check_fits(dataset: Dataset, source: AnySource, name: str, data: str) -> None:
     spec = source.spec
-    if dataset.class_names != spec.class_names:
+    if dataset.spec(source.training).slugs != spec.slugs:  # "T - shirt / top" is "T-shirt/top" too
         raise DataError(
             f"{data} has the classes {', '.join(dataset.class_names)}, {name} {', '.join(spec.class_names)}"
         )

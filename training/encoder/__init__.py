@@ -1,0 +1,1 @@
+"""Encoders: from an image back to the latent and the class that a finished generator makes it of."""
