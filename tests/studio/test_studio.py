@@ -275,6 +275,9 @@ def test_an_image_that_is_given_is_found_in_latent_space(
         at_the_studio(browser, url) as studio,
     ):
         studio.open(BAG)
+        buttons = studio.page.locator(".actions").bounding_box()
+        assert buttons is not None
+        assert buttons["y"] + buttons["height"] <= SIZES["laptop"][1]
         recipe = {"model": "grey", "label": "Ankle boot", "seed": 3, "scale": 2}
         content = httpx.post(f"{url}/v1/images", json=recipe).content
         upload = FilePayload(name="boot.png", mimeType="image/png", buffer=content)
