@@ -205,9 +205,12 @@ def journey_of(request: InterpolationRequest, spec: GeneratorSpec, directions: D
     items = []
     for place, keyframe in enumerate(request.keyframes):
         try:
-            items.append(_keyframe_item(keyframe, request, spec, directions))
+            item = _keyframe_item(keyframe, request, spec, directions)
         except InvalidField as error:
             raise _of_keyframe(place, error) from None
+        if request.directions is not None and keyframe.directions is None:
+            item = moved(item, request.directions, spec, directions)
+        items.append(item)
     latent = np.concatenate([latents_of(item, spec) for item in items])
     class_vector = np.concatenate([item.class_vectors(spec) for item in items])
     try:
@@ -226,8 +229,7 @@ def _keyframe_item(
     if truncation is None and keyframe.latent is None:
         truncation = request.truncation
     item = _one(msgspec.structs.replace(keyframe, truncation=truncation), keyframe.latent, spec)
-    steering = request.directions if keyframe.directions is None else keyframe.directions
-    return item if steering is None else moved(item, steering, spec, directions)
+    return item if keyframe.directions is None else moved(item, keyframe.directions, spec, directions)
 
 
 def _one(subject: Subject, latent: list[float] | None, spec: GeneratorSpec) -> WorkItem:

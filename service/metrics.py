@@ -149,7 +149,7 @@ class Metrics(Collector):
     def stream(self, route: str, status: int) -> None:
         """One handshake of a WebSocket. How long the stream lasted is not a latency."""
         places = self._requests.places
-        place = places.get((route, str(status)), places[OTHER, OTHER])
+        place = places.get((route or OTHER, str(status)), places[OTHER, OTHER])
         self._board.counts[place] += 1
 
     def made(self, model: str, images: int, queue_s: float, engine_s: float) -> None:

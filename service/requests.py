@@ -235,7 +235,8 @@ def invalid_field(
         return InvalidField(field, f"unknown field {field!r}: allowed are {', '.join(allowed)}")
     if field not in allowed:
         return InvalidField(field, f"the body is not an object: {message[0].lower()}{message[1:]}")
-    found = f" {reprlib.repr(given[field])}" if isinstance(given, dict) and field in given else ""
+    is_readable = isinstance(given, dict) and field in given  # not so with a number like 1e999
+    found = f" {reprlib.repr(given[field])}" if is_readable else f" ({message[0].lower()}{message[1:]})"
     return InvalidField(field, f"{field}{found}: allowed is {allowed[field]}")
 
 

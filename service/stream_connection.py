@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import uvicorn.config
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.server import ServerProtocol
 
@@ -26,6 +27,11 @@ class StreamConnection(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """A refusal answers the handshake too, which uvicorn forgets: it would log an error."""
+        await super().send(message)
+        self.handshake_complete = self.handshake_complete or self.close_sent
 
     def keepalive_timeout(self) -> None:
         """Hangs up on a client that answers no ping; what it has not read is thrown away."""

@@ -119,6 +119,7 @@ class Course:
             raise InvalidField("seq", f"seq {seq}: allowed is more than {self._seq}, the one before")
         recipe = changed(self._recipe, message.changes)
         model = self._models.of_request(images_request(recipe).model)
+        recipe["model"] = model.name  # to name it later, where it was the default one, is no change
         if "seed" not in recipe and "latent" not in recipe:
             recipe["seed"] = random.getrandbits(32)
         if control.delta is not None:

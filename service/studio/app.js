@@ -3,9 +3,9 @@
 import { Classes } from "./classes.js";
 import { Live } from "./live.js";
 import { Morph, save } from "./morph.js";
-import { curl, fields, filename, link, packed, steering, title } from "./recipe.js";
+import { curl, fields, filename, link, steering, title } from "./recipe.js";
 import * as server from "./server.js";
-import { MAX_SEED, beginning, fromHash, isSeed, toHash } from "./state.js";
+import { MAX_SEED, beginning, fromHash, isSeed, packed, toHash } from "./state.js";
 import { Steer } from "./steer.js";
 import { Timing } from "./timing.js";
 import { Wall, paint } from "./wall.js";
@@ -207,8 +207,12 @@ at("keep").addEventListener("click", () => {
   requestAnimationFrame(() => at("plate").classList.add("struck"));
 });
 at("save").addEventListener("click", async () => {
-  const { blob } = await server.image({ ...fields(state, model), scale: scale() });
-  save(blob, `${filename(state)}.png`);
+  const name = `${filename(state)}.png`;
+  try {
+    save((await server.image({ ...fields(state, model), scale: scale() })).blob, name);
+  } catch (error) {
+    complain(error);
+  }
 });
 at("share").addEventListener("click", () => copy(location.href, at("share")));
 for (const button of document.querySelectorAll("[data-copies]")) {
@@ -227,7 +231,7 @@ new ResizeObserver(fit).observe(at("plate"));
 
 /** To the clipboard, where there is one: a page that came by plain HTTP from elsewhere has none. */
 async function copy(text, button) {
-  const said = button.lastChild.textContent;
+  const said = (button.dataset.says ??= button.lastChild.textContent); // also while it says "Copied"
   try {
     await navigator.clipboard.writeText(text);
     button.lastChild.textContent = "Copied";

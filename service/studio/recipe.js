@@ -1,6 +1,6 @@
 // A state in the words of the interface: request fields, a link, a line for the shell, words for people.
 
-import { pairs } from "./state.js";
+import { numbers, pairs } from "./state.js";
 
 /** The fields of a request for the image. */
 export function fields(state, model) {
@@ -55,15 +55,4 @@ export function title(state, model) {
 export function filename(state) {
   const slugs = Object.keys(state.mix);
   return `${slugs.length > 1 ? "mix" : slugs[0]}-${state.latent ? "latent" : state.seed}`;
-}
-
-/** base64url of little-endian float32 -> numbers, and back. */
-export function numbers(text) {
-  const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-  return [...new Float32Array(bytes.buffer)];
-}
-
-export function packed(latent) {
-  const bytes = new Uint8Array(Float32Array.from(latent).buffer);
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }

@@ -25,7 +25,7 @@ async function ask(path, options = {}) {
   const headers = { ...options.headers };
   const known = await key();
   if (known) headers["x-api-key"] = known;
-  const reply = await fetch(new URL(path, base), { ...options, headers });
+  const reply = await fetch(new URL(path, base), { ...options, headers }).catch(unreached);
   if (reply.status === 401 && needsKey) {
     sessionStorage.setItem(KEY, await askForKey("The server does not know that key."));
     return ask(path, options);
@@ -37,6 +37,10 @@ async function ask(path, options = {}) {
 function post(path, body) {
   const headers = { "content-type": "application/json" };
   return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+function unreached(error) {
+  throw error.name === "AbortError" ? error : new Error("The server cannot be reached.");
 }
 
 async function problem(reply) {
@@ -56,6 +60,7 @@ export async function models() {
     default: entry.default,
     names: entry.manifest.spec.class_names,
     slugs: entry.manifest.spec.slugs,
+    latentDim: entry.manifest.spec.latent_dim,
     size: entry.manifest.spec.image_size,
     channels: entry.manifest.spec.channels,
     directions: entry.directions ?? [],

@@ -4,6 +4,7 @@
 // One class is a mix of one. `seed` or `latent` (base64url of float32) is null, `truncation` may be.
 
 export const MAX_SEED = 2 ** 32 - 1;
+const [MAX_WEIGHT, MAX_TRUNCATION, MAX_AMOUNT, MAX_LATENT] = [1e6, 8, 10, 100]; // as the server's
 
 /** What a model shows first. */
 export function beginning(model) {
@@ -29,19 +30,42 @@ export function fromHash(hash, models) {
   const model = models.find((one) => one.id === given.get("model")) ?? models.find((one) => one.default) ?? models[0];
   const state = beginning(model);
   const mix = unpaired(given.get("mix") ?? (given.has("class") ? `${given.get("class")}:1` : ""));
-  const known = Object.entries(mix).filter(([slug, weight]) => model.slugs.includes(slug) && weight >= 0);
+  const known = Object.entries(mix).filter(([slug, weight]) => model.slugs.includes(slug) && weight >= 0 && weight <= MAX_WEIGHT);
   if (known.some(([, weight]) => weight > 0)) state.mix = Object.fromEntries(known);
-  if (/^[\w-]+$/.test(given.get("latent") ?? "")) Object.assign(state, { latent: given.get("latent"), seed: null });
+  if (isLatent(given.get("latent"), model)) Object.assign(state, { latent: given.get("latent"), seed: null });
   else if (isSeed(given.get("seed"))) state.seed = Number(given.get("seed"));
   const truncation = Number(given.get("truncation"));
-  if (truncation > 0 && !state.latent) state.truncation = truncation;
+  if (truncation > 0 && truncation <= MAX_TRUNCATION && !state.latent) state.truncation = truncation;
+  const indices = model.directions.map(({ index }) => String(index));
   const amounts = Object.entries(unpaired(given.get("directions") ?? ""));
-  state.directions = Object.fromEntries(amounts.filter(([index, amount]) => index < model.directions.length && amount));
+  const allowed = amounts.filter(([index, amount]) => indices.includes(index) && amount && Math.abs(amount) <= MAX_AMOUNT);
+  state.directions = Object.fromEntries(allowed);
   return state;
 }
 
 export function isSeed(text) {
   return /^\d{1,10}$/.test(text ?? "") && Number(text) <= MAX_SEED;
+}
+
+function isLatent(text, model) {
+  if (!/^[\w-]+$/.test(text ?? "")) return false;
+  try {
+    const latent = numbers(text);
+    return latent.length === model.latentDim && latent.every((one) => Math.abs(one) <= MAX_LATENT);
+  } catch {
+    return false; // no base64, or of no float32
+  }
+}
+
+/** base64url of little-endian float32 -> numbers, and back. */
+export function numbers(text) {
+  const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+  return [...new Float32Array(bytes.buffer)];
+}
+
+export function packed(latent) {
+  const bytes = new Uint8Array(Float32Array.from(latent).buffer);
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** {a: 1, b: 2} -> "a:1,b:2" */

@@ -110,7 +110,7 @@ export class Wall {
 
   mark() {
     for (const button of this.grid.querySelectorAll("button")) {
-      button.toggleAttribute("data-chosen", `${button.dataset.slug}/${button.dataset.seed}` === this.chosen);
+      button.setAttribute("aria-current", String(`${button.dataset.slug}/${button.dataset.seed}` === this.chosen));
     }
   }
 

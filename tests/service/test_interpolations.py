@@ -254,6 +254,7 @@ def test_wrong_requests_are_told_what_is_allowed(run: Run) -> None:
             "keyframes[2].directions",
             "0..4",
         ),
+        ({"keyframes": two, "directions": {"9": 1}}, "directions", "there are 0..4"),
         ({"frames": 3}, "frames", "3 frames for 4 keyframes"),
         ({"frames": 1}, "frames", "whole numbers from 2"),
         ({"frames": 101}, "frames", "allowed are 2 to 50; gif, apng, npy, zip have up to 100"),
@@ -284,6 +285,9 @@ def test_wrong_requests_are_told_what_is_allowed(run: Run) -> None:
         not_all = b'{"keyframes": [{"seed": 1}, {"seed": "x"}]}'
         refused = problem(await client.post("/v1/interpolations", content=not_all, headers=headers), 422)
         assert refused["field"] == "keyframes[1].seed"
+        large = b'{"keyframes": [{"seed": 1, "latent": [1e999]}, {"seed": 1}]}'
+        refused = problem(await client.post("/v1/interpolations", content=large, headers=headers), 422)
+        assert "number out of range" in refused["detail"]
         twice = b'{"keyframes": [{"seed": 1}, {"seed": "x"}], "keyframes": 5}'
         problem(await client.post("/v1/interpolations", content=twice, headers=headers), 422)
 

@@ -29,14 +29,19 @@ MOST_STREAMS = 4
 
 
 @pytest.fixture(scope="module")
-def server(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def server(models_folder: Path, home: Path) -> Iterator[str]:
     settings: dict[str, Any] = {
         "max_streams": MOST_STREAMS,
         "stream_idle_s": IDLE_S,
         "stream_messages_per_s": 1000,
         "cors_origins": "https://friend.example",
     }
-    with serving(tmp_path_factory.mktemp("home"), models=models_folder, **settings) as (url, _):
+    with serving(home, models=models_folder, **settings) as (url, _):
         yield url
 
 
@@ -107,6 +112,12 @@ def test_a_message_changes_what_it_names_and_leaves_the_rest(server: str) -> Non
         assert mixed.content == raw_of(server, model="grey", mix={"0": 1, "1": 1}, seed=8)
         of_another_model = client.ask(model="rgb", label=0, seed=1)
         assert of_another_model.content == raw_of(server, model="rgb", label=0, seed=1)
+
+
+def test_to_name_the_model_that_is_streamed_changes_nothing(server: str) -> None:
+    with streaming(server) as client:
+        by_default = client.ask(label=0, seed=7, format="raw")
+        assert client.ask(model="grey").content == by_default.content
 
 
 def raw_of(url: str, **fields: Any) -> bytes:
@@ -250,6 +261,15 @@ def test_handshakes_of_strangers_are_refused(server: str, path: str, origin: str
         pass
     assert refused.value.response.status_code == status
     assert json.loads(refused.value.response.body)["status"] == status
+
+
+def test_a_refused_handshake_is_no_error_of_the_server(server: str, home: Path) -> None:
+    before = metric(server, "mintage_requests_total", route="other", status="404")
+    for _ in range(4):
+        with pytest.raises(InvalidStatus), streaming(server, "/nothing"):
+            pass
+    assert metric(server, "mintage_requests_total", route="other", status="404") == before + 4
+    assert "ERROR" not in (home / "server.log").read_text()
 
 
 def test_pages_of_the_server_and_those_that_have_leave_may_stream(server: str) -> None:

@@ -52,10 +52,16 @@ def test_a_link_shows_its_image(studio: Studio) -> None:
     assert any(url.endswith("/v1/stream") for url in studio.sockets)
 
 
-def test_an_address_that_makes_no_sense_shows_something_all_the_same(studio: Studio) -> None:
-    studio.page.goto(f"{studio.url}/#model=none&class=hat&seed=-5&truncation=x&directions=99:1,0:y&mix=:")
+@pytest.mark.parametrize("address", [
+    "model=none&class=hat&seed=-5&truncation=x&directions=99:1,0:y&mix=:",
+    "class=bag&truncation=20&directions=0:50,-1:1,0.5:2&mix=bag:1e9",
+    *(f"class=bag&latent={latent}" for latent in ("abc", "A", "AAAAAAAA", "_" * 27)),
+])  # fmt: skip
+def test_an_address_that_makes_no_sense_shows_something_all_the_same(studio: Studio, address: str) -> None:
+    studio.page.goto(f"{studio.url}/#{address}")
     studio.settled()
     assert studio.image().std() > 0
+    expect(studio.page.locator("#problem")).to_be_hidden()
 
 
 def test_a_class_is_picked_and_the_address_brings_it_back(studio: Studio) -> None:
@@ -160,6 +166,34 @@ def test_a_morph_is_collected_played_and_downloaded(studio: Studio, tmp_path: Pa
         np.testing.assert_array_equal(first, served(studio.url, model="grey", label="Bag", seed=7))
 
 
+def test_what_is_wrong_is_seen_from_anywhere_on_the_page(studio: Studio) -> None:
+    studio.open(BAG)
+    for _ in range(2):
+        studio.page.get_by_role("button", name="Add to morph").click()
+    studio.page.get_by_label("Frames", exact=True).fill("1")
+    studio.page.get_by_role("button", name="Play").click()
+    problem = studio.page.locator("#problem")
+    expect(problem).to_contain_text("frames 1")
+    expect(problem).to_be_in_viewport()
+    (told,) = studio.errors  # by the browser itself
+    assert "422" in told
+    studio.errors.clear()
+    studio.page.route("**/v1/images", lambda route: route.abort())
+    studio.page.get_by_role("button", name="PNG").click()
+    expect(problem).to_have_text("The server cannot be reached.")
+    assert all("ERR_FAILED" in error for error in studio.errors)
+    studio.errors.clear()
+
+
+def test_a_button_that_says_copied_has_its_name_again(studio: Studio) -> None:
+    studio.open(BAG)
+    button = studio.page.locator("#share")
+    for _ in range(2):
+        button.click()
+        expect(button).not_to_have_text("Copy link")
+    expect(button).to_have_text("Copy link")
+
+
 def test_the_link_and_the_line_for_the_shell_make_the_image_on_the_stage(studio: Studio) -> None:
     studio.open("model=grey&mix=bag:0.5,t-shirt-top:1&seed=7&truncation=1.5&directions=0:1")
     page = studio.page
@@ -241,6 +275,9 @@ def test_an_image_that_is_given_is_found_in_latent_space(
         at_the_studio(browser, url) as studio,
     ):
         studio.open(BAG)
+        buttons = studio.page.locator(".actions").bounding_box()
+        assert buttons is not None
+        assert buttons["y"] + buttons["height"] <= SIZES["laptop"][1]
         recipe = {"model": "grey", "label": "Ankle boot", "seed": 3, "scale": 2}
         content = httpx.post(f"{url}/v1/images", json=recipe).content
         upload = FilePayload(name="boot.png", mimeType="image/png", buffer=content)
