@@ -25,6 +25,7 @@ let models = [];
 let model = null;
 let state = null;
 let settled = 0;
+let found = null; // by the last inversion: { latent, error }
 
 const timing = new Timing();
 const classes = new Classes((mix) => change({ mix }));
@@ -103,11 +104,16 @@ function settle() {
 }
 
 function legend() {
-  const parts = [state.latent ? "a latent of its own" : `seed ${state.seed}`];
+  const parts = [state.latent ? aboutLatent() : `seed ${state.seed}`];
   if (state.truncation !== null) parts.push(`truncation ${state.truncation}`);
   const moved = Object.keys(state.directions).length;
   if (moved) parts.push(`moved in ${moved} direction${moved > 1 ? "s" : ""}`);
   return parts.join(" · ");
+}
+
+/** What is known of a latent: how far the image that it was found for is off, root mean square. */
+function aboutLatent() {
+  return state.latent === found?.latent ? `found, ${found.error.toFixed(1)} of 255 off` : "a latent of its own";
 }
 
 function scale() {
@@ -174,9 +180,10 @@ async function find(file) {
   complain(null);
   at("plate").setAttribute("aria-busy", "true");
   try {
-    const found = await server.invert(model.id, file);
-    const slug = model.slugs[model.names.indexOf(found.label)];
-    change({ mix: { [slug]: 1 }, seed: null, latent: packed(found.latent), truncation: null, directions: {} });
+    const { label, latent, error } = await server.invert(model.id, file);
+    const slug = model.slugs[model.names.indexOf(label)];
+    found = { latent: packed(latent), error };
+    change({ mix: { [slug]: 1 }, seed: null, latent: found.latent, truncation: null, directions: {} });
   } catch (error) {
     complain(error);
   }

@@ -88,6 +88,7 @@ export class Morph {
   }
 
   async make(form, use) {
+    if (this.screen.getAttribute("aria-busy")) return; // one at a time
     this.screen.setAttribute("aria-busy", "true");
     try {
       use(await server.morph(this.request(), TYPES[form]));

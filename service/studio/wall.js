@@ -59,7 +59,13 @@ export class Wall {
     if (wanted === this.made) return;
     this.made = wanted;
     clearTimeout(this.soon);
-    this.soon = setTimeout(() => this.fetch().catch(() => (this.made = "")), 120);
+    this.soon = setTimeout(() => this.fetch().catch((error) => this.fail(error)), 120);
+  }
+
+  /** Says what went wrong; the next change tries again. */
+  fail(error) {
+    this.made = "";
+    this.note.textContent = `There are no images: ${error.message}`;
   }
 
   async fetch() {

@@ -150,10 +150,11 @@ def test_a_morph_is_collected_played_and_downloaded(studio: Studio, tmp_path: Pa
     keep.click()
     assert studio.page.get_by_role("button", name=re.compile("^Keyframe")).count() == 2
     studio.page.get_by_label("Frames", exact=True).fill("12")
-    studio.page.get_by_role("button", name="Play").click()
+    studio.page.get_by_role("button", name="Play").dblclick()
     movie = studio.page.locator("#movie")
     expect(movie).to_be_visible()
     studio.until("document.getElementById('movie').naturalWidth > 0")
+    assert len([url for url in studio.requests if url.endswith("/v1/interpolations")]) == 1
     for form in ("GIF", "WebP"):
         with studio.page.expect_download() as download:
             studio.page.get_by_role("button", name=form, exact=True).click()
@@ -181,6 +182,8 @@ def test_what_is_wrong_is_seen_from_anywhere_on_the_page(studio: Studio) -> None
     studio.page.route("**/v1/images", lambda route: route.abort())
     studio.page.get_by_role("button", name="PNG").click()
     expect(problem).to_have_text("The server cannot be reached.")
+    studio.page.get_by_role("button", name="Later seeds").click()
+    expect(studio.page.locator("#wall-note")).to_contain_text("The server cannot be reached.")
     assert all("ERR_FAILED" in error for error in studio.errors)
     studio.errors.clear()
 
@@ -288,6 +291,7 @@ def test_an_image_that_is_given_is_found_in_latent_space(
         assert f"class={found['permalink'].split('/')[4]}" in state
         expected = served(url, model="grey", label=found["label"], latent=found["latent"])
         np.testing.assert_array_equal(studio.image(), expected)
+        expect(studio.page.locator("#legend")).to_have_text(f"found, {found['error']:.1f} of 255 off")
         studio.page.evaluate(DROP_TEXT)
         expect(studio.page.locator("#problem")).to_contain_text("no PNG, JPEG or WebP")
         (told,) = studio.errors  # by the browser itself
