@@ -68,7 +68,9 @@ class Game:
     ) -> None:
         self.config, self.rng, self.generate = config, rng, generate
         self.generator, self.discriminator = generator, discriminator
-        self.learning, self.judging = learning or discriminator, judging or discriminator
+        # Not `learning or discriminator`: a compiled network has no truth value.
+        self.learning: Score = discriminator if learning is None else learning
+        self.judging: Score = discriminator if judging is None else judging
         self.generator_optimizer = _adam(generator)
         self.discriminator_optimizer = _adam(discriminator)
         self.objective = objective(config.loss, 1 - config.label_smoothing)

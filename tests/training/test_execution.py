@@ -44,3 +44,12 @@ def test_a_processor_trains_in_float32_unless_told_otherwise() -> None:
 def test_compiled_networks_learn_what_they_would_have_learned() -> None:
     """Of these options the generator alone is compiled; to compile both takes a minute."""
     torch.testing.assert_close(losses(compile=True, **PENALISED), losses(**PENALISED), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
+def test_both_networks_are_compiled_where_no_penalty_differentiates_twice() -> None:
+    """Nothing is compiled before the first step."""
+    game = trainer(compile=True).game
+    compiled = torch._dynamo.OptimizedModule
+    assert isinstance(game.learning, compiled)
+    assert isinstance(game.judging, compiled)
