@@ -16,6 +16,7 @@ from service.direct import Direct
 from service.errors import PROBLEM_JSON, HeadTooLarge
 
 MAX_HEAD = 64 * 1024  # bytes; a head that arrives whole may be larger, as large as one read from the socket
+LAST_LOOK_S = 0.01  # between the end of a connection's time without requests and its being closed
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -23,6 +24,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     stalled_s = 30.0  # a client that reads nothing of a reply for so long is not there
     head_s = 30.0  # so long a client may take for a head
+    keep_alive_s = 75  # so long a connection stays open without a request
     tell_left: Callable[[int], None] = staticmethod(
         lambda count: None
     )  # how many connections there still are
@@ -38,6 +40,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.timeout_keep_alive = self.keep_alive_s  # uvicorn's
         transport.set_write_buffer_limits(high=0)  # so that the client's not reading is told at once
         self._wait_for_head()
 
@@ -122,14 +125,22 @@ class BoundedConnection(HttpToolsProtocol):
             self.server_state.total_requests += 1
             self._answered_s = self.loop.time()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Hangs up on a client that has asked nothing since its last reply."""
+    def timeout_keep_alive_handler(self, is_last_look: bool = False) -> None:
+        """Hangs up on a client that has asked nothing since its last reply.
+
+        An event loop comes to its timers before its sockets: a request that came while it was busy is not
+        read yet when the time is over. So it looks once more when sockets have had their turn.
+        """
         self.timeout_keep_alive_task = None
         if self.cycle is not None and not self.cycle.response_complete:
             return  # that reply starts a timer
         left_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
         if left_s > 0:
             self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+        elif not is_last_look:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                LAST_LOOK_S, self.timeout_keep_alive_handler, True
+            )
         else:
             super().timeout_keep_alive_handler()
 
@@ -212,7 +223,7 @@ class BoundedConnection(HttpToolsProtocol):
         self.transport.close()
 
 
-def use_connections(direct: Direct | None) -> None:
+def use_connections(direct: Direct | None, keep_alive_s: int) -> None:
     """Makes uvicorn use such connections; BentoML leaves the choice to it."""
-    BoundedConnection.direct = direct
+    BoundedConnection.direct, BoundedConnection.keep_alive_s = direct, keep_alive_s
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedConnection.__name__}"

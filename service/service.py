@@ -71,7 +71,7 @@ class DirectService(bentoml.Service):  # type: ignore[misc]
         logging.getLogger("uvicorn.access").propagate = False
         # What keys, other pages' leave and traces add to a request is added by the general way.
         plain = not (keys or settings.cors_origins or settings.tracing)
-        use_connections(Direct(models, access_log) if plain else None)
+        use_connections(Direct(models, access_log) if plain else None, settings.keep_alive_s)
         use_stream_connections()
         use_even_server(lambda: models.board)
         methods = frozenset(method.route for method in self.apis.values())

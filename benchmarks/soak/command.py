@@ -1,4 +1,4 @@
-"""python -m benchmarks soak: an hour at 70 % of what the service can do."""
+"""python -m benchmarks soak: an hour at 70 % of what the service can do in an open loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--model", type=Path, default=Path("models/fashion"), help="(default: %(default)s)")
     add("--minutes", type=positive, default=60, help="(default: %(default)s)")
     add("--minute-seconds", type=above_zero, default=60, help="shorter minutes, to try it (default: 60)")
-    add("--percent", type=positive, default=70, help="of the peak (default: %(default)s)")
+    add("--percent", type=positive, default=70, help="of the capacity (default: %(default)s)")
     add("--mix", default="label", help="as of `load` (default: %(default)s)")
     add("--write", action="store_true", help="put the table and a plot into docs")
 

@@ -31,12 +31,13 @@ def tables(result: Json) -> list[Table]:
         ),
     ]
     valid = sum(minute["valid"] for minute in minutes)
-    minute_s = result["manifest"]["settings"]["minute_s"]
+    capacity, minute_s = result["capacity_per_s"], result["manifest"]["settings"]["minute_s"]
     length = "a minute" if minute_s == 60 else f"{minute_s:g} s, called minutes here"
     note = (
         f"An open loop of {result['rate_per_s']:,.0f} Poisson requests a second, "
-        f"{result['rate_per_s'] / result['peak_per_s']:.0%} of the {result['peak_per_s']:,.0f} that were "
-        f"answered at 64 connections just before; {asked:,} requests in {len(minutes)} loads of {length}. "
+        f"{result['rate_per_s'] / capacity:.0%} of the {capacity:,.0f} that were answered of an open loop of "
+        f"{result['peak_per_s']:,.0f}, which is what a closed loop of 64 connections got just before; "
+        f"{asked:,} requests in {len(minutes)} loads of {length}. "
         f"Columns are medians of minutes, percentiles of the whole those of one merged histogram. "
         f"{sum(minute['checked'] for minute in minutes):,} answers were compared pixel for pixel, all right. "
         f"The client was in time in {valid} of the {len(minutes)} minutes."

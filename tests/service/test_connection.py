@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -33,14 +35,16 @@ async def late_reply(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def on_a_connection(
-    scenario: Callable[[Connection, ServerState], Awaitable[None]], app: ASGIApp = large_reply
+    scenario: Callable[[Connection, ServerState], Awaitable[None]],
+    app: ASGIApp = large_reply,
+    kind: type[BoundedConnection] = Impatient,
 ) -> None:
     async def main() -> None:
         config = uvicorn.Config(app, log_config=None, lifespan="off")
         config.load()
         state = ServerState()
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Impatient(config, state, {}), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: kind(config, state, {}), "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with server, connected(url) as connection:
             await asyncio.wait_for(scenario(connection, state), 30)
@@ -103,6 +107,50 @@ def test_a_reply_that_takes_long_does_not_make_the_next_head_late() -> None:
         assert (await connection.reply()).body == b"late"
 
     on_a_connection(scenario, late_reply)
+
+
+async def short_reply(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_reply(send, 200, "text/plain", b"short")
+
+
+class Forgetful(BoundedConnection):
+    keep_alive_s = 1
+
+
+def test_a_client_that_asks_nothing_any_more_is_hung_up_on() -> None:
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        assert (await connection.ask(get("/"))).body == b"short"
+        while state.connections:
+            await asyncio.sleep(0.01)
+
+    on_a_connection(scenario, short_reply, Forgetful)
+
+
+def test_a_request_that_comes_while_the_server_is_busy_and_its_time_ends_is_answered() -> None:
+    busy: list[Callable[[], None]] = []
+
+    class Busy(Forgetful):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            while busy:
+                busy.pop()()
+
+    async def scenario(connection: Connection, state: ServerState) -> None:
+        client = connection.writer.get_extra_info("socket").fileno()
+        host, port = connection.writer.get_extra_info("peername")
+        async with connected(f"http://{host}:{port}") as other:
+            assert (await connection.ask(get("/"))).body == b"short"
+            await asyncio.sleep(0.9)
+
+            def ask_and_be_busy() -> None:
+                os.write(client, get("/"))
+                time.sleep(0.2)
+
+            busy.append(ask_and_be_busy)
+            assert (await other.ask(get("/"))).body == b"short"
+            assert (await connection.reply()).body == b"short"
+
+    on_a_connection(scenario, short_reply, Busy)
 
 
 async def open_websocket(scope: Scope, receive: Receive, send: Send) -> None:
