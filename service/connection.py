@@ -42,7 +42,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self.timeout_keep_alive = self.keep_alive_s  # uvicorn's
         transport.set_write_buffer_limits(high=0)  # so that the client's not reading is told at once
-        self._wait_for_head()
+        self._close_later(self.timeout_keep_alive)
 
     def data_received(self, data: bytes) -> None:
         if self._knows(data):
@@ -126,7 +126,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._answered_s = self.loop.time()
 
     def timeout_keep_alive_handler(self, is_last_look: bool = False) -> None:
-        """Hangs up on a client that has asked nothing since its last reply.
+        """Hangs up on a client that has asked nothing since it connected or had its last reply.
 
         An event loop comes to its timers before its sockets: a request that came while it was busy is not
         read yet when the time is over. So it looks once more when sockets have had their turn.
@@ -136,13 +136,17 @@ class BoundedConnection(HttpToolsProtocol):
             return  # that reply starts a timer
         left_s = self._answered_s + self.timeout_keep_alive - self.loop.time()
         if left_s > 0:
-            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+            self._close_later(left_s)
         elif not is_last_look:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                LAST_LOOK_S, self.timeout_keep_alive_handler, True
-            )
+            self._close_later(LAST_LOOK_S, True)
         else:
             super().timeout_keep_alive_handler()
+
+    def _close_later(self, seconds: float, is_last_look: bool = False) -> None:
+        """Unless there is a request by then."""
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler, is_last_look
+        )
 
     def _may_be_direct(self) -> bool:
         """Whether nothing but the head and body of this request decides how it is answered."""

@@ -23,6 +23,7 @@ LARGE = 32 * 2**20
 
 class Impatient(BoundedConnection):
     stalled_s = head_s = 0.3
+    keep_alive_s = 1
 
 
 async def large_reply(scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,10 +88,9 @@ def test_a_client_that_reads_slowly_gets_its_whole_reply() -> None:
     on_a_connection(scenario)
 
 
-@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nhost"])
-def test_a_client_whose_head_is_late_is_hung_up_on(start: bytes) -> None:
+def test_a_client_whose_head_is_late_is_hung_up_on() -> None:
     async def scenario(connection: Connection, state: ServerState) -> None:
-        await connection.send(start)
+        await connection.send(b"GET / HTTP/1.1\r\nhost")
         with pytest.raises(Broken) as broken:
             await connection.reply()
         assert broken.value.received == b""
@@ -113,23 +113,24 @@ async def short_reply(scope: Scope, receive: Receive, send: Send) -> None:
     await send_reply(send, 200, "text/plain", b"short")
 
 
-class Forgetful(BoundedConnection):
-    keep_alive_s = 1
-
-
-def test_a_client_that_asks_nothing_any_more_is_hung_up_on() -> None:
+@pytest.mark.parametrize("requests", [0, 1])
+def test_a_client_that_asks_nothing_or_nothing_more_is_hung_up_on(requests: int) -> None:
     async def scenario(connection: Connection, state: ServerState) -> None:
-        assert (await connection.ask(get("/"))).body == b"short"
-        while state.connections:
-            await asyncio.sleep(0.01)
+        for _ in range(requests):
+            assert (await connection.ask(get("/"))).body == b"short"
+        with pytest.raises(Broken) as broken:
+            await connection.reply()
+        assert broken.value.received == b""
+        assert not state.connections
 
-    on_a_connection(scenario, short_reply, Forgetful)
+    on_a_connection(scenario, short_reply)
 
 
-def test_a_request_that_comes_while_the_server_is_busy_and_its_time_ends_is_answered() -> None:
+@pytest.mark.parametrize("requests", [0, 1])
+def test_a_request_that_comes_while_the_server_is_busy_and_its_time_ends_is_answered(requests: int) -> None:
     busy: list[Callable[[], None]] = []
 
-    class Busy(Forgetful):
+    class Busy(Impatient):
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             while busy:
@@ -139,7 +140,8 @@ def test_a_request_that_comes_while_the_server_is_busy_and_its_time_ends_is_answ
         client = connection.writer.get_extra_info("socket").fileno()
         host, port = connection.writer.get_extra_info("peername")
         async with connected(f"http://{host}:{port}") as other:
-            assert (await connection.ask(get("/"))).body == b"short"
+            for _ in range(requests):
+                assert (await connection.ask(get("/"))).body == b"short"
             await asyncio.sleep(0.9)
 
             def ask_and_be_busy() -> None:
