@@ -119,7 +119,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _add_amounts(one, repeats=5, seconds=8)
     one.add_argument("--write", action="store_true", help="put the tables and a plot into docs")
     one = add("compare", _compare)
-    one.add_argument("first", type=Path, help="JSON of a comparison with peers, below runs/benchmarks")
+    one.add_argument(
+        "first",
+        type=Path,
+        help="JSON of a comparison with peers, of runs/benchmarks or docs/results/benchmarks",
+    )
     one.add_argument("second", type=Path)
     one = add("serving", _serving)
     _add_amounts(one, repeats=5, seconds=8)
@@ -147,7 +151,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     training.add_options(add("training", training.run))
     load.add_arguments(add("load", load.run))
     one = add("show", _show)
-    one.add_argument("file", type=Path, help="JSON below runs/benchmarks")
+    one.add_argument("file", type=Path, help="JSON of runs/benchmarks, docs/results/benchmarks")
     one.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     one = add("raw", _raw)
     one.add_argument("--model", type=Path, required=True)

@@ -1,8 +1,8 @@
-"""docs/benchmarks.md: tables and plots of a result go between its marks."""
+"""docs/benchmarks.md: tables and plots of a result go between its marks, the result itself beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -10,13 +10,14 @@ from rich.console import Console
 from benchmarks import peers_plot
 from benchmarks.engine import picture as engine_plot
 from benchmarks.report import about, tables_of
-from benchmarks.results import Json
+from benchmarks.results import Json, write
 from benchmarks.servers import ROOT
 from benchmarks.soak import picture as soak_plot
-from benchmarks.tables import Table, show, write_section
+from benchmarks.tables import show, write_section
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "plots"
+PUBLISHED = ROOT / "docs" / "results" / "benchmarks"  # KIND.json: every measurement behind the tables
 PICTURES: dict[str, Callable[[Json, Path], bool]] = {  # of the kinds that have one; False: nothing to draw
     "engine": engine_plot.draw,
     "peers": peers_plot.draw,
@@ -36,19 +37,23 @@ def tell(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-def finish(result: Json, file: Path, write: bool) -> None:
-    """Shows a result's tables; with `write` they and its plot become a section of the document."""
+def finish(result: Json, file: Path, publish: bool) -> None:
+    """Shows a result's tables; with `publish` they and its plot become a section of the document."""
     kind, tables = tables_of(result)
     show(tables)
     tell(f"-> {file}")
-    if write:
-        _write(kind, result, tables)
-        tell(f"-> {DOCUMENT}")
+    if publish:
+        plot = PLOTS / f"{kind}.svg"
+        has_plot = kind in PICTURES and PICTURES[kind](result, plot)
+        write_section(DOCUMENT, kind, section(result, plot if has_plot else None))
+        write(PUBLISHED / f"{kind}.json", result)
+        tell(f"-> {DOCUMENT}, {PUBLISHED / kind}.json")
 
 
-def _write(kind: str, result: Json, tables: Sequence[Table]) -> None:
+def section(result: Json, plot: Path | None) -> str:
+    """A result as Markdown. Raises ResultError for one that has no tables."""
+    kind, tables = tables_of(result)
     parts = [f"## {TITLES.get(kind, kind.capitalize())}", about(result)]
-    plot = PLOTS / f"{kind}.svg"
-    if kind in PICTURES and PICTURES[kind](result, plot):
+    if plot:
         parts.append(f"![{ABOUT[kind]}]({plot.relative_to(DOCUMENT.parent)})")
-    write_section(DOCUMENT, kind, "\n\n".join([*parts, *(table.markdown() for table in tables)]))
+    return "\n\n".join([*parts, *(table.markdown() for table in tables)])

@@ -71,7 +71,7 @@ def figure(spread: Spread, digits: int | None = None) -> str:
 
 def write_section(file: Path, name: str, content: str) -> None:
     """Puts Markdown between this section's two marks, which are added at the end where there are none."""
-    begin, end = f"<!-- {name}: written by python -m benchmarks -->", f"<!-- end of {name} -->"
+    begin, end = marks(name)
     text = file.read_text() if file.is_file() else "# Benchmarks\n"
     section = f"{begin}\n\n{content.strip()}\n\n{end}"
     if begin in text and end in text:
@@ -80,3 +80,8 @@ def write_section(file: Path, name: str, content: str) -> None:
         text = f"{text.rstrip()}\n\n{section}\n"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Where a section begins and where it ends."""
+    return f"<!-- {name}: written by python -m benchmarks -->", f"<!-- end of {name} -->"

@@ -1,0 +1,38 @@
+"""The page of figures: what it says is what the published results say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import document, results
+from benchmarks.__main__ import main
+from benchmarks.tables import marks
+
+PUBLISHED = sorted(document.PUBLISHED.glob("*.json"))
+
+
+@pytest.mark.parametrize("file", PUBLISHED, ids=[file.stem for file in PUBLISHED])
+def test_a_section_says_what_the_published_result_says(file: Path) -> None:
+    begin, end = marks(file.stem)
+    text = document.DOCUMENT.read_text()
+    said = text[text.index(begin) + len(begin) : text.index(end)]
+    plot = document.PLOTS / f"{file.stem}.svg"
+    assert said.strip() == document.section(results.read(file), plot if plot.is_file() else None).strip()
+
+
+def test_a_result_is_published_with_its_tables_its_plot_and_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(document, "DOCUMENT", page := tmp_path / "benchmarks.md")
+    monkeypatch.setattr(document, "PLOTS", tmp_path / "plots")
+    monkeypatch.setattr(document, "PUBLISHED", tmp_path / "results")
+    soak = document.ROOT / "docs" / "results" / "benchmarks" / "soak.json"
+    assert main(["show", str(soak)]) == 0
+    assert not page.exists()
+    assert main(["show", str(soak), "--write"]) == 0
+    assert "![Latency, memory and open files, minute by minute](plots/soak.svg)" in page.read_text()
+    assert (tmp_path / "plots" / "soak.svg").read_text().startswith("<?xml")
+    assert results.read(tmp_path / "results" / "soak.json") == results.read(soak)
+    assert capsys.readouterr().out.count("A steady load") == 2
