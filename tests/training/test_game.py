@@ -154,7 +154,7 @@ def test_in_one_stage_the_generator_has_the_gradient_that_a_pass_of_its_own_woul
     generator, discriminator = before
     labels, pack = pack_labels(real.labels, table.config.pack), table.config.pack
     scores = [discriminator(pack_images(seen, pack), labels) for seen in (real.images, generator(noise))]
-    table.game.objective.generator(scores[0].detach(), scores[1]).backward()
+    table.game.objective.generator(scores[0].detach(), scores[1]).backward()  # type: ignore[no-untyped-call]
     for learnt, expected in zip(table.generator.parameters(), generator.parameters(), strict=True):
         torch.testing.assert_close(learnt.grad, expected.grad, rtol=1e-4, atol=1e-6)
 
