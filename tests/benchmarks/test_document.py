@@ -28,7 +28,7 @@ def test_a_result_is_published_with_its_tables_its_plot_and_itself(
     monkeypatch.setattr(document, "DOCUMENT", page := tmp_path / "benchmarks.md")
     monkeypatch.setattr(document, "PLOTS", tmp_path / "plots")
     monkeypatch.setattr(document, "PUBLISHED", tmp_path / "results")
-    soak = document.ROOT / "docs" / "results" / "benchmarks" / "soak.json"
+    soak = PUBLISHED[-1].with_name("soak.json")
     assert main(["show", str(soak)]) == 0
     assert not page.exists()
     assert main(["show", str(soak), "--write"]) == 0
