@@ -11,6 +11,7 @@ from benchmarks.__main__ import main
 from benchmarks.tables import marks
 
 PUBLISHED = sorted(document.PUBLISHED.glob("*.json"))
+SOAK = document.PUBLISHED / "soak.json"
 
 
 @pytest.mark.parametrize("file", PUBLISHED, ids=[file.stem for file in PUBLISHED])
@@ -28,11 +29,10 @@ def test_a_result_is_published_with_its_tables_its_plot_and_itself(
     monkeypatch.setattr(document, "DOCUMENT", page := tmp_path / "benchmarks.md")
     monkeypatch.setattr(document, "PLOTS", tmp_path / "plots")
     monkeypatch.setattr(document, "PUBLISHED", tmp_path / "results")
-    soak = PUBLISHED[-1].with_name("soak.json")
-    assert main(["show", str(soak)]) == 0
+    assert main(["show", str(SOAK)]) == 0
     assert not page.exists()
-    assert main(["show", str(soak), "--write"]) == 0
+    assert main(["show", str(SOAK), "--write"]) == 0
     assert "![Latency, memory and open files, minute by minute](plots/soak.svg)" in page.read_text()
     assert (tmp_path / "plots" / "soak.svg").read_text().startswith("<?xml")
-    assert results.read(tmp_path / "results" / "soak.json") == results.read(soak)
+    assert results.read(tmp_path / "results" / "soak.json") == results.read(SOAK)
     assert capsys.readouterr().out.count("A steady load") == 2
