@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import document, results
 from benchmarks.__main__ import main
+from benchmarks.report import tables_of
 from benchmarks.tables import marks
 
 PUBLISHED = sorted(document.PUBLISHED.glob("*.json"))
@@ -36,3 +37,21 @@ def test_a_result_is_published_with_its_tables_its_plot_and_itself(
     assert (tmp_path / "plots" / "soak.svg").read_text().startswith("<?xml")
     assert results.read(tmp_path / "results" / "soak.json") == results.read(SOAK)
     assert capsys.readouterr().out.count("A steady load") == 2
+
+
+def test_a_soak_that_was_broken_off_is_published_as_one() -> None:
+    result = results.read(SOAK)
+    del result["minutes"][7:]
+    _, (table,) = tables_of(result)
+    assert "7 loads of a minute, broken off then: 60 were meant." in table.note
+    assert "broken off" not in tables_of(results.read(SOAK))[1][0].note
+
+
+def test_a_result_of_another_version_is_told_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = results.read(SOAK)
+    del result["capacity_per_s"]
+    results.write(file := tmp_path / "soak.json", result)
+    assert main(["show", str(file)]) == 2
+    assert "has no 'capacity_per_s': it is of another version" in capsys.readouterr().err
