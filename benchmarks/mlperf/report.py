@@ -30,8 +30,8 @@ def tables(result: Json) -> list[Table]:
         f"LoadGen's words, in Server for a p99 within {settings['latency_ms']:g} ms; the rate asked for "
         f"is the highest VALID one of rates {STEP - 1:.0%} apart, unless it was given. With failed answers, "
         "which LoadGen does not know of, a run is INVALID too. Pixels of accuracy runs are compared with "
-        "Generator.images. Over the service, several samples are one request, of up to 64; the load generator "
-        "has the same cores."
+        "Generator.images. Over the service, several samples are one request, of up to 64; the load "
+        "generator has the same cores."
     )
     columns = ("system, scenario", "result", "p50 / p99, ms", "LoadGen says", "pixels that differ")
     return [Table("MLPerf's scenarios", columns, rows, note=note)]
