@@ -40,7 +40,7 @@ def pairs(first: Json, second: Json) -> list[Pair]:
     Raises ResultError for none, and for runs that measured different things.
     """
     if "visits" not in first or "visits" not in second:
-        raise ResultError("these are not two comparisons with peers: runs/benchmarks/peers-TIME.json")
+        raise ResultError("these are not two comparisons with peers, which python -m benchmarks peers writes")
     if different := [name for name in ALIKE if _about(first)[name] != _about(second)[name]]:
         raise ResultError(f"the two runs differ in {', '.join(different)}: they cannot agree")
     if NAME not in complete(first) or NAME not in complete(second):

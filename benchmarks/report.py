@@ -96,8 +96,15 @@ KINDS: tuple[tuple[str, str, Callable[[Json], list[Table]]], ...] = (
 def tables_of(result: Json) -> tuple[str, list[Table]]:
     """The kind of a result, which names its section in the documentation, and its tables.
 
-    Raises ResultError for one that has none.
+    Raises ResultError for one that has none, or lacks what its tables tell.
     """
+    try:
+        return _tables_of(result)
+    except KeyError as missing:
+        raise ResultError(f"this result has no {missing}: it is of another version; measure again") from None
+
+
+def _tables_of(result: Json) -> tuple[str, list[Table]]:
     for field, kind, tables in KINDS:
         if field in result:
             return kind, tables(result)

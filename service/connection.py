@@ -20,7 +20,7 @@ LAST_LOOK_S = 0.01  # between the end of a connection's time without requests an
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Hangs up on clients whose heads are endless or late, or who do not read their replies."""
+    """Hangs up on clients whose heads are endless or late, who read no replies, or ask nothing for long."""
 
     stalled_s = 30.0  # a client that reads nothing of a reply for so long is not there
     head_s = 30.0  # so long a client may take for a head

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     """Images of requests that a worker reads and inverts at a time, for each model; beyond it 429."""
     body_timeout_s: float = Field(default=10, gt=0)
     """How long a client may take to send a body."""
-    keep_alive_s: int = Field(default=75, ge=1)
+    keep_alive_s: int = Field(default=75, ge=1, le=86_400)
     """How long a connection stays open without a request; longer than proxies keep theirs (nginx: 60)."""
     timeout_ms: int = Field(default=10_000, ge=1, le=600_000)
     """How long a request may wait and be computed; its own timeout_ms can only make that shorter."""

@@ -14,15 +14,15 @@ from typing import Any
 from benchmarks.mintage import mintage
 from benchmarks.mlperf.accuracy import check
 from benchmarks.mlperf.samples import Samples
-from benchmarks.mlperf.summary import read_summary
-from benchmarks.mlperf.trial import OFFICIAL, OFFICIAL_S, SHORT, SHORT_S, Mode, Scenario, Trial
+from benchmarks.mlperf.summary import SUMMARY, read_summary
+from benchmarks.mlperf.trial import OFFICIAL, OFFICIAL_S, SHORT, SHORT_S, STEP, Mode, Scenario, Trial
 from benchmarks.results import HOME, LOGS, Json, ResultError
 from benchmarks.servers import ROOT, running
 from generator import Generator
 
 SYSTEMS = ("service", "engine")
 SEARCH_S = 10.0  # of a test that looks for a rate, at most
-STEP, MOST_STEPS = 1.15, 12  # from one rate to the next
+MOST_STEPS = 12  # from one rate to the next
 BACK, CONFIRMATIONS = 0.93, 4  # a rate that a whole test does not confirm is lowered to so much of it
 
 
@@ -77,6 +77,7 @@ def measure(
                     **told,
                     "failed": told["failed"] + accurate["failed"],
                     "accuracy": asdict(check(logs / "accuracy", generator, samples)),
+                    "summary": (logs / SUMMARY).read_text(),
                 }
 
 

@@ -23,6 +23,7 @@ OFFICIAL: dict[Scenario, int] = {
 OFFICIAL_S = 600.0
 SHORT: dict[Scenario, int] = {"SingleStream": 64, "MultiStream": 662, "Server": 662, "Offline": 1}
 SHORT_S = 5.0
+STEP = 1.15  # from one rate that is tried in the scenario Server to the next
 
 
 @dataclass(frozen=True)

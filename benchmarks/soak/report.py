@@ -25,20 +25,25 @@ def tables(result: Json) -> list[Table]:
         ("memory of the load client (USS), MiB", *_ends(minutes, "client_uss_mib", part, 1), ""),
         ("open files", *_ends(minutes, "files", part, 0), ""),
         ("threads", *_ends(minutes, "threads", part, 0), ""),
+        ("the machine's processors busy, %", *_ends(minutes, "machine_cpu_percent", part, 0), ""),
         *(
             (name, *_sums(minutes, field, part), f"{sum(minute[field] for minute in minutes):,}")
             for name, field in (("requests", "requests"), ("refused", "refused"), ("failed", "failed"))
         ),
     ]
     valid = sum(minute["valid"] for minute in minutes)
-    capacity, minute_s = result["capacity_per_s"], result["manifest"]["settings"]["minute_s"]
+    capacity, settings = result["capacity_per_s"], result["manifest"]["settings"]
+    minute_s, planned = settings["minute_s"], settings.get("minutes", len(minutes))
     length = "a minute" if minute_s == 60 else f"{minute_s:g} s, called minutes here"
     note = (
         f"An open loop of {result['rate_per_s']:,.0f} Poisson requests a second, "
         f"{result['rate_per_s'] / capacity:.0%} of the {capacity:,.0f} that were answered of an open loop of "
         f"{result['peak_per_s']:,.0f}, which is what a closed loop of 64 connections got just before; "
-        f"{asked:,} requests in {len(minutes)} loads of {length}. "
-        f"Columns are medians of minutes, percentiles of the whole those of one merged histogram. "
+        f"{asked:,} requests in {len(minutes)} loads of {length}"
+        + (f", broken off then: {planned} were meant. " if len(minutes) < planned else ". ")
+        + ("" if result.get("capacity_valid", True) else "The client lagged when the capacity was measured. ")
+        + "Columns are medians of minutes, of requests and what became of them sums; percentiles of the "
+        "whole are those of one merged histogram. "
         f"{sum(minute['checked'] for minute in minutes):,} answers were compared pixel for pixel, all right. "
         f"The client was in time in {valid} of the {len(minutes)} minutes."
     )

@@ -64,9 +64,9 @@ def soak(
         session.first_requests()
         session.closed(PEAK_CONNECTIONS, WARM_UP_S, "warm-up")
         result["peak_per_s"] = peak = session.closed(PEAK_CONNECTIONS, PEAK_S, "peak").goodput_per_s
-        answered = session.open(peak, CAPACITY_S, "capacity").goodput_per_s
-        result["capacity_per_s"] = min(peak, answered)
-        result["rate_per_s"] = rate = share * result["capacity_per_s"]
+        at_peak = session.open(peak, CAPACITY_S, "capacity")
+        result["capacity_per_s"], result["capacity_valid"] = at_peak.goodput_per_s, at_peak.valid
+        result["rate_per_s"] = rate = share * at_peak.goodput_per_s
         result["before"] = asdict(Weight.of(process.process.pid))
         whole = Histogram()
         psutil.cpu_percent()  # from here on: its first answer is 0

@@ -13,11 +13,12 @@ import pytest
 from benchmarks.mlperf.accuracy import LOG, check
 from benchmarks.mlperf.engine_system import EngineSystem
 from benchmarks.mlperf.report import tables, went_wrong
-from benchmarks.mlperf.runs import STEP, Plan, highest_rate, measure
+from benchmarks.mlperf.runs import Plan, highest_rate, measure
 from benchmarks.mlperf.samples import Samples
 from benchmarks.mlperf.service_system import ServiceSystem
 from benchmarks.mlperf.summary import SUMMARY, read_summary
 from benchmarks.mlperf.system import System
+from benchmarks.mlperf.trial import STEP
 from benchmarks.results import ResultError
 from generator import Generator
 from tests.service.test_server import serving
