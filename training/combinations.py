@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from training.config import TrainConfig
 
 LINEAR = ("wasserstein", "linear")  # objectives that are linear in what the discriminator says
+FLAT = ("hinge",)  # objectives whose discriminator's side has no slope at some scores of generated images
 WITH_TARGETS = ("saturating", "nonsaturating", "least-squares")  # objectives that name a score to reach
 
 
@@ -86,6 +87,21 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
         (
             0 < config.replay < config.batch,
             f"--replay {config.replay}: keep at least a batch, --replay {config.batch}",
+        ),
+        (
+            config.one_stage and config.loss in FLAT,
+            f"--one-stage with --loss {config.loss}: where it leaves the discriminator in peace there is no "
+            "gradient for the generator to share; use --loss nonsaturating, or leave --one-stage out",
+        ),
+        (
+            config.one_stage and (batch_norm or config.minibatch_kernels > 0),
+            f"{across} with --one-stage: one pass serves both networks where an image's score depends on "
+            "that image alone; choose one",
+        ),
+        (
+            config.one_stage and bool(config.unrolled_steps or config.replay or config.label_noise),
+            "--one-stage with --unrolled-steps, --replay or --label-noise: with these the generator is "
+            "judged otherwise, or on other images, than the discriminator learns from; choose one",
         ),
         (
             config.stop_when_converged and config.best_kimg is None,

@@ -119,6 +119,9 @@ class TrainConfig:
     """The objective."""
     discriminator_steps: int = 1
     """Steps of the discriminator for each one of the generator."""
+    one_stage: bool = False
+    """Both networks learn from one pass of the discriminator (Shen et al. 2021), which saves the generator's
+    own: it is judged by the discriminator before its step, not after."""
     unrolled_steps: int = 0
     """Steps that the discriminator looks ahead when the generator is judged (Metz et al. 2017)."""
     weight_clip: float | None = None

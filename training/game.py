@@ -16,12 +16,14 @@ from training.augment import augmented, with_noise
 from training.config import TrainConfig
 from training.evaluation.diversity import same_class_distances
 from training.losses import objective
+from training.one_stage import rescaled, slopes
 from training.packing import pack_images, pack_labels
 from training.regularizers import (
     Score,
     clip_weights,
     gradient_penalty,
-    squared_gradient_norms,
+    score_gradients,
+    squared_norms,
     zero_centred_penalty,
 )
 from training.replay import Replay
@@ -32,6 +34,15 @@ from training.unrolling import unrolled
 class Batch(NamedTuple):
     images: Tensor  # float32 [N, ...]
     labels: Tensor  # int64 [N]
+
+
+class Judged(NamedTuple):
+    """What the discriminator says of as many real as generated images in a step of its own."""
+
+    real: Tensor  # logits [N / pack]
+    fake: Tensor
+    penalty: Tensor | float
+    slope: Tensor | None  # dD/dx at the generated images, where the penalty needed it
 
 
 class StepStats(NamedTuple):
@@ -81,10 +92,16 @@ class Game:
         self._schedule(progress)
         for left in reversed(range(self.config.discriminator_steps)):
             real = next_batch()
-            with torch.set_grad_enabled(left == 0):  # the last ones serve the generator's step too
+            is_last = left == 0  # it serves the generator's step too
+            with torch.set_grad_enabled(is_last):
                 generated = self.generate(real.labels)
-            of_discriminator = self._step_discriminator(real, generated, progress)
-        of_generator = self._step_generator(real, generated, progress)
+            shown = generated.detach().requires_grad_(is_last and self.config.one_stage)
+            judged, of_discriminator = self._step_discriminator(real, shown, progress)
+        of_generator = (
+            self._step_generator_along(judged, shown, generated)
+            if self.config.one_stage
+            else self._step_generator(real, generated, progress)
+        )
         return StepStats(
             generator_loss=of_generator,
             generator_gradient=gradient_norm(self.generator),
@@ -93,45 +110,51 @@ class Game:
             fake_spread=same_class_distances(generated.detach(), real.labels),
         )
 
-    def _step_discriminator(self, real: Batch, generated: Tensor, progress: float) -> dict[str, Tensor]:
-        """Its part of the statistics."""
-        fake = Batch(generated.detach(), real.labels)
+    def _step_discriminator(
+        self, real: Batch, generated: Tensor, progress: float
+    ) -> tuple[Judged, dict[str, Tensor]]:
+        """What it said before the step, and its part of the statistics."""
+        fake = Batch(generated, real.labels)
         if self.replay:
             fake = Batch(*self.replay.mix(*fake, self.rng))
-        real_logits, fake_logits, penalty = self._judge(real, fake, progress)
-        loss = self._discriminator_loss(real_logits, fake_logits) + penalty
+        judged = self._judge(real, fake, progress)
+        loss = self._discriminator_loss(judged.real, judged.fake) + judged.penalty
         self.discriminator_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.discriminator_optimizer.step()
         if self.config.weight_clip is not None:
             clip_weights(self.discriminator, self.config.weight_clip)
-        margins = (real_logits - fake_logits).detach()
-        return {
+        margins = (judged.real - judged.fake).detach()
+        return judged, {
             "discriminator_loss": loss.detach(),
             "discriminator_accuracy": (margins.sign().mean() + 1) / 2,  # a draw counts half
-            "real_score": real_logits.detach().mean(),
-            "fake_score": fake_logits.detach().mean(),
+            "real_score": judged.real.detach().mean(),
+            "fake_score": judged.fake.detach().mean(),
             "discriminator_gradient": gradient_norm(self.discriminator),
         }
 
-    def _judge(self, real: Batch, fake: Batch, progress: float) -> tuple[Tensor, Tensor, Tensor | float]:
+    def _judge(self, real: Batch, fake: Batch, progress: float) -> Judged:
         """Logits of real and of generated images, and the penalties on their gradients."""
         config = self.config
         r1, r2 = (scheduled(config, name, progress) for name in ("r1", "r2"))
         images, labels = torch.cat([real.images, fake.images]), torch.cat([real.labels, fake.labels])
-        images.requires_grad_(r1 > 0 or r2 > 0)
+        if r1 > 0 or r2 > 0:
+            images.requires_grad_()
         seen, labels = self._seen(images, progress), pack_labels(labels, config.pack)
         half = len(seen) // 2
         logits = self._logits(self.learning, seen, labels)
         penalty: Tensor | float = 0.0
-        if images.requires_grad:
-            norms = squared_gradient_norms(logits, images).view(-1, config.pack).sum(1)  # by pack
+        slope: Tensor | None = None
+        if r1 > 0 or r2 > 0:
+            gradients = score_gradients(logits, images)
+            slope = gradients[len(real.images) :].detach()
+            norms = squared_norms(gradients).view(-1, config.pack).sum(1)  # by pack
             penalty = r1 * zero_centred_penalty(norms[:half]) + r2 * zero_centred_penalty(norms[half:])
         if config.gradient_penalty:
             place = torch.rand(half, generator=self.rng, device=seen.device)
             distance = gradient_penalty(self.learning, seen[:half], seen[half:], labels[:half], place)
             penalty = penalty + config.gradient_penalty * distance
-        return logits[:half], logits[half:], penalty
+        return Judged(logits[:half], logits[half:], penalty, slope)
 
     def _discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         if self.config.label_noise:
@@ -161,6 +184,22 @@ class Game:
         self.generator_optimizer.step()
         self.discriminator.requires_grad_(True)
         return loss.detach()
+
+    def _step_generator_along(self, judged: Judged, shown: Tensor, generated: Tensor) -> Tensor:
+        """Its step out of the pass that the discriminator has just learnt from.
+
+        `shown` are the generated images apart from their graph, with the discriminator's gradient.
+        """
+        loss, had, wanted = slopes(self.objective, judged.real, judged.fake)
+        if judged.slope is not None:
+            gradient = rescaled(judged.slope, torch.ones_like(wanted), wanted)
+        else:
+            assert shown.grad is not None
+            gradient = rescaled(shown.grad, had, wanted)
+        self.generator_optimizer.zero_grad()
+        generated.backward(gradient)  # type: ignore[no-untyped-call]
+        self.generator_optimizer.step()
+        return loss
 
     def _score_ahead(self, seen: Tensor, labels: Tensor) -> Score:
         """The discriminator some steps from now; `seen` are real, then as many generated images."""

@@ -15,10 +15,15 @@ from torch import Tensor, nn
 Score = Callable[[Tensor, Tensor], Tensor]  # images [N, ...], labels [N, ...] -> logits [N]
 
 
-def squared_gradient_norms(logits: Tensor, images: Tensor) -> Tensor:
-    """|dD(x)/dx|^2 of each image [N], itself differentiable."""
+def score_gradients(logits: Tensor, images: Tensor) -> Tensor:
+    """dD(x)/dx at each image [N, ...], itself differentiable."""
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return gradient.flatten(1).square().sum(1)
+    return gradient
+
+
+def squared_norms(gradients: Tensor) -> Tensor:
+    """|g|^2 of each [N, ...] -> [N]."""
+    return gradients.flatten(1).square().sum(1)
 
 
 def zero_centred_penalty(squared_norms: Tensor) -> Tensor:
@@ -36,7 +41,8 @@ def gradient_penalty(score: Score, real: Tensor, fake: Tensor, labels: Tensor, p
     """
     place = place.view(-1, *[1] * (real.ndim - 1))
     between = torch.lerp(real.detach(), fake.detach(), place).requires_grad_()
-    norms = (squared_gradient_norms(score(between, labels), between) + 1e-12).sqrt()  # finite slope at 0
+    squared = squared_norms(score_gradients(score(between, labels), between))
+    norms = (squared + 1e-12).sqrt()  # finite slope at 0
     return (norms - 1).square().mean()
 
 

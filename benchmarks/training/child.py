@@ -1,7 +1,7 @@
 """python -m benchmarks.training.child: all loops in one process, in turns, on one preset's networks.
 
-Writes a line of JSON: {"ours": [images/s of each repeat], "unwatched": [...], "textbook": [...], ...}.
-"Unwatched" is our loop without its monitors.
+Writes a line of JSON: {"ours": [images/s of each repeat], "unwatched": [...], "one_stage": [...], "textbook":
+[...], ...}. "Unwatched" is our loop without its monitors, "one_stage" our loop with that option.
 """
 
 from __future__ import annotations
@@ -62,10 +62,12 @@ def random_images(preset: str) -> Dataset:
     return Dataset(images, np.arange(IMAGES) % CLASSES, tuple(f"class {n}" for n in range(CLASSES)))
 
 
-def trainer(preset: str) -> Trainer:
+def trainer(preset: str, one_stage: bool = False) -> Trainer:
     """Ours, with the objective of the textbook."""
     dataset = random_images(preset)
-    config = replace(PRESETS[preset], loss="nonsaturating", augment=(), mirror=False, device="cpu")
+    config = replace(
+        PRESETS[preset], loss="nonsaturating", one_stage=one_stage, augment=(), mirror=False, device="cpu"
+    )
     return Trainer(config, dataset.spec(config), dataset)
 
 
@@ -73,17 +75,6 @@ def loops(preset: str) -> dict[str, Callable[[], int]]:
     """A step of each loop; each returns the number of real images that it showed."""
     mine = trainer(preset)
     book = Textbook(mine.config, mine.spec, mine.images, mine.labels)
-    dataset = random_images(preset)
-    held_out = HeldOut(mine, dataset, dataset)  # for its cost, whichever images
-    window = Window(0, 0, ALONE)
-
-    def ours() -> int:
-        window.add(mine.step())
-        assert window.finite  # statistics are looked at as in a run
-        if mine.images_shown % (mine.config.stats_kimg * 1000) < mine.images_a_step:
-            window.close(mine.images_shown, 0)
-            held_out.scores()
-        return mine.images_a_step
 
     def unwatched() -> int:
         with patch.multiple("training.game", same_class_distances=_nothing, gradient_norm=_nothing):
@@ -95,7 +86,28 @@ def loops(preset: str) -> dict[str, Callable[[], int]]:
         book.step()
         return mine.config.batch
 
-    return {"ours": ours, "unwatched": unwatched, "textbook": textbook}
+    return {
+        "ours": _watched(mine, random_images(preset)),
+        "unwatched": unwatched,
+        "one_stage": _watched(trainer(preset, one_stage=True), random_images(preset)),
+        "textbook": textbook,
+    }
+
+
+def _watched(mine: Trainer, dataset: Dataset) -> Callable[[], int]:
+    """A step as in a run, its statistics looked at."""
+    held_out = HeldOut(mine, dataset, dataset)  # for its cost, whichever images
+    window = Window(0, 0, ALONE)
+
+    def step() -> int:
+        window.add(mine.step())
+        assert window.finite
+        if mine.images_shown % (mine.config.stats_kimg * 1000) < mine.images_a_step:
+            window.close(mine.images_shown, 0)
+            held_out.scores()
+        return mine.images_a_step
+
+    return step
 
 
 def _nothing(*_: object) -> torch.Tensor:

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         "loops": [],
     }
     for preset in options.presets:
-        document.tell(f"{preset}: {3 * options.repeats} turns of {options.seconds:g} s")
+        document.tell(f"{preset}: {4 * options.repeats} turns of {options.seconds:g} s")
         command = [
             sys.executable, "-m", "benchmarks.training.child", "--preset", preset,
             "--repeats", str(options.repeats), "--seconds", str(options.seconds),

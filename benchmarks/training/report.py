@@ -15,6 +15,8 @@ def tables(result: Json) -> list[Table]:
             figure(Spread.of(loop["ours"])),
             figure(Spread.of(loop["textbook"])),
             figure(ratio(loop["ours"], loop["textbook"]), 2),
+            figure(Spread.of(loop["one_stage"])),
+            figure(ratio(loop["one_stage"], loop["textbook"]), 2),
             figure(ratio(loop["ours"], loop["unwatched"]), 3),
         )
         for loop in result["loops"]
@@ -25,6 +27,8 @@ def tables(result: Json) -> list[Table]:
         "ours, images/s",
         "textbook, images/s",
         "ratio",
+        "ours in one stage, images/s",
+        "ratio",
         "ours, watched by unwatched",
     )
     settings, first = result["manifest"]["settings"], result["loops"][0]
@@ -33,6 +37,7 @@ def tables(result: Json) -> list[Table]:
         f"torch {first['torch']}, {first['threads']} threads, batches of {first['batch']}. "
         "The textbook's loop is that of PyTorch's DCGAN tutorial: two passes of the discriminator, plain "
         "Adam, tensors in their ordinary layout. Both have the non-saturating objective; ours also keeps the "
-        "moving average of the weights, and is watched by its monitors; the last column says what they cost."
+        "moving average of the weights, and is watched by its monitors; the last column says what they cost. "
+        "In one stage: with --one-stage, where both networks learn from one pass of the discriminator."
     )
     return [Table("Training: our loop and the textbook's", columns, rows, note=note)]

@@ -27,7 +27,7 @@ def test_the_textbooks_loop_has_our_networks_and_trains_them() -> None:
 
 def test_each_loop_counts_the_real_images_of_a_step() -> None:
     assert {name: step() for name, step in loops("fashion-28").items()} == {
-        "ours": 64, "unwatched": 64, "textbook": 64,
+        "ours": 64, "unwatched": 64, "one_stage": 64, "textbook": 64,
     }  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_a_small_run_gives_a_table_of_ratios(capsys: pytest.CaptureFixture[str])
     assert set(PRESETS) == set(SHAPES)
     assert main(["--preset", "fashion-28", "--repeats", "2", "--seconds", "0.01"]) == 0
     loop = json.loads(capsys.readouterr().out)
-    assert len(loop["ours"]) == len(loop["unwatched"]) == len(loop["textbook"]) == 2
+    assert [len(loop[name]) for name in ("ours", "unwatched", "one_stage", "textbook")] == [2] * 4
     result = {"manifest": {"settings": {"repeats": 2, "seconds": 0.01}}, "loops": [loop]}
     (table,) = tables(result)
     assert table.rows[0][0] == "fashion-28"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,7 @@ REMEDIES: list[dict[str, Any]] = [
     {"loss": "hinge", "spectral_norm": True, "unrolled_steps": 2},
     {"pack": 3, "minibatch_kernels": 4, "label_smoothing": 0.1},
     {"replay": 24, "label_noise": 0.2, "instance_noise": 0.3},
+    {"one_stage": True, "loss": "relativistic", "r1": 0.1, "r2": 0.1, "discriminator_steps": 2},
 ]
 
 
@@ -122,6 +124,39 @@ def test_a_pack_is_judged_as_one() -> None:
     table = Table(pack=3)
     table.step()
     assert [tuple(seen.shape) for seen in table.seen] == [(8, 6), (4, 6)]  # 4 real and 4 generated; 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(
+            {"loss": loss}
+            for loss in ("saturating", "nonsaturating", "linear", "least-squares", "relativistic")
+        ),
+        {"loss": "wasserstein", "gradient_penalty": 1.0},
+        {"loss": "relativistic", "r1": 0.1, "r2": 0.1},
+        {"loss": "nonsaturating", "r1": 0.1, "pack": 3},
+        {"loss": "least-squares", "pack": 3, "label_smoothing": 0.1},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_in_one_stage_the_generator_has_the_gradient_that_a_pass_of_its_own_would_give(
+    options: dict[str, Any],
+) -> None:
+    table = Table(one_stage=True, **options)
+    noise = torch.randn(12, 2, generator=table.rng)
+    real = Batch(3 + torch.randn(12, 2, generator=table.rng), torch.zeros(12, dtype=torch.long))
+    table.game.generate = lambda labels: table.generator(noise)
+    before = copy.deepcopy((table.generator, table.discriminator))
+    table.game.step(lambda: real, progress=0)
+    assert len(table.seen) == (2 if table.config.gradient_penalty else 1)
+
+    generator, discriminator = before
+    labels, pack = pack_labels(real.labels, table.config.pack), table.config.pack
+    scores = [discriminator(pack_images(seen, pack), labels) for seen in (real.images, generator(noise))]
+    table.game.objective.generator(scores[0].detach(), scores[1]).backward()  # type: ignore[no-untyped-call]
+    for learnt, expected in zip(table.generator.parameters(), generator.parameters(), strict=True):
+        torch.testing.assert_close(learnt.grad, expected.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_minibatch_discrimination_tells_a_collapsed_batch_from_a_varied_one() -> None:

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.nn.utils.parametrizations import spectral_norm
 
-from training.regularizers import clip_weights, gradient_penalty, squared_gradient_norms, zero_centred_penalty
+from training.regularizers import (
+    clip_weights,
+    gradient_penalty,
+    score_gradients,
+    squared_norms,
+    zero_centred_penalty,
+)
 from training.unrolling import unrolled
 
 LABELS = torch.zeros(6, dtype=torch.long)
@@ -48,7 +54,7 @@ def test_the_gradient_penalty_looks_between_real_and_generated() -> None:
 def test_zero_centred_penalties_are_half_the_squared_slope_and_teach_the_critic() -> None:
     critic = linear([3.0, 4.0], 2.0)
     points = torch.randn(6, 2, requires_grad=True)
-    penalty = zero_centred_penalty(squared_gradient_norms(critic(points), points))
+    penalty = zero_centred_penalty(squared_norms(score_gradients(critic(points), points)))
     assert penalty.item() == pytest.approx(2.0)  # 2^2 / 2
     penalty.backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(critic.weight.grad, critic.weight)  # d(|w|^2 / 2) / dw

@@ -46,6 +46,7 @@ RECIPES = {
         Recipe("unrolled", "plain, 5 steps unrolled", replace(PLAIN, unrolled_steps=5)),
         Recipe("packed", "plain, 100 packs of 4", replace(PLAIN, pack=4, batch=400)),
         Recipe("minibatch", "plain, minibatch discrimination", replace(PLAIN, minibatch_kernels=8)),
+        Recipe("one-stage", "plain, both from one pass", replace(PLAIN, one_stage=True)),
         Recipe("r1", "plain, R1", replace(PLAIN, r1=0.1)),
         Recipe("smoothed", "plain, labels smoothed to 0.9", replace(PLAIN, label_smoothing=0.1)),
         Recipe("noisy-labels", "plain, 5 % of labels wrong", replace(PLAIN, label_noise=0.05)),
