@@ -26,6 +26,7 @@ from service.settings import Settings
 from service.watchdog import end_soon, engine_call
 from service.work import WorkItem, batch_inputs
 
+USUAL_DEFAULT = "fashion"  # answers requests that name no model, where it is served and no other is set
 AGAIN_S = 0.02  # between two tries to get into a queue that is full
 WARMING_UP = "models are still warming up: ask again in a second"
 LOST = "the GPU was lost; this worker ends and is replaced: send the request again"
@@ -185,7 +186,8 @@ class Models:
         self.board = board or Board.alone(self.metrics.models, self.metrics.columns)
         self.metrics.join(self.board)
         self._by_name = {name: self.load(artifacts[name]) for name in self.metrics.models}
-        self.default = self.settings.default_model or next(iter(self._by_name))
+        first = USUAL_DEFAULT if USUAL_DEFAULT in self._by_name else next(iter(self._by_name))
+        self.default = self.settings.default_model or first
         self._tell_ready()
 
     def load(self, artifact: Artifact) -> ServedModel:

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     models: Path = Path("models")
     """A generator's folder, or a folder of them."""
     default_model: str | None = None
-    """Which model answers a request that names none; None means the first by name."""
+    """Which model answers a request that names none; None means `fashion`, else the first by name."""
     workers: int = Field(default_factory=_default_workers, ge=1, le=64)
     """Processes that share the port, each with its own queue and engine; one a core, up to eight."""
     threads: int | None = Field(default=None, ge=1)

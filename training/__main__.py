@@ -33,6 +33,7 @@ from training.data import DataError, Dataset, load_dataset, load_test_images, wi
 from training.encoder import __main__ as encoder
 from training.evaluation import __main__ as evaluation
 from training.evaluation.steps import Steps
+from training.execution import use_threads
 from training.loop import TrainingDiverged, train
 from training.networks import Discriminator, Generator, layer_shapes
 from training.presets import PRESETS
@@ -111,6 +112,7 @@ def _plan(arguments: list[str]) -> _Plan:
 def _train(plan: _Plan, dataset: Dataset, team: Team) -> int:
     """Trains with a progress bar; the exit code."""
     config, folder = plan.config, plan.folder
+    use_threads(config)  # for the judge of the best checkpoint too
     test = load_test_images(config)
     if not team.leads:
         ended = train(config, dataset, folder, plan.resume_from, lambda *_: None, test=test, team=team)

@@ -90,6 +90,8 @@ class TrainConfig:
     """1 grey, 3 RGB; None means what the data has."""
     mirror: bool = False
     """Also train on left-right mirrored images."""
+    balance: bool = False
+    """Show every class equally often, however many images it has."""
 
     latent_dim: int = 64
     """Components of the latent vector."""

@@ -57,6 +57,12 @@ def placed(network: nn.Module, device: torch.device, team: Team) -> nn.Module:
     return network
 
 
+def use_threads(config: TrainConfig) -> None:
+    """Before anything is computed: threads that outnumber the free cores wait for each other."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+
+
 def set_up(device: torch.device) -> None:
     """What makes a GPU fast for batches that are all of one shape."""
     if device.type == "cuda":

@@ -19,6 +19,8 @@ from training.team import Team
 class Feed:
     """Batches of images uint8 [N, C, size, size] and labels int64 [N], shuffled anew for each epoch.
 
+    An epoch has each image once; balanced, it is as long, but has equally many images of each class.
+
     The order, and which images are mirrored, depend on seed and place alone. For a GPU a thread makes
     ready the batch to come, in pinned memory, from where it is copied while the GPU computes. A CPU
     is busy with the step itself: there a batch is made when it is asked for.
@@ -68,7 +70,7 @@ class Feed:
         epoch, position = divmod(number, len(self._labels) // batch)
         if epoch != self._epoch:
             rng = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
-            self._order = torch.randperm(len(self._labels), generator=rng)
+            self._order = self._shuffled(rng)
             self._mirrored = (torch.rand(len(self._labels), generator=rng) < 0.5).numpy()
             self._epoch = epoch
         rows = self.team.share(self._order[position * batch : (position + 1) * batch]).numpy()
@@ -80,3 +82,23 @@ class Feed:
         if self.device.type == "cuda":
             return images.pin_memory(), labels.pin_memory()
         return images, labels
+
+    def _shuffled(self, rng: torch.Generator) -> Tensor:
+        """The rows of an epoch, int64 [N]."""
+        count = len(self._labels)
+        if not self.config.balance:
+            return torch.randperm(count, generator=rng)
+        classes = [
+            torch.from_numpy(np.flatnonzero(self._labels == label)) for label in np.unique(self._labels)
+        ]
+        each = -(-count // len(classes))
+        rows = torch.stack([_repeated(rows, each, rng) for rows in classes])
+        # Cut off at the end, where the last image of each class is.
+        chosen = rows.T.flatten()[:count]
+        return chosen[torch.randperm(count, generator=rng)]
+
+
+def _repeated(rows: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """So many of the rows, shuffled, each as often as any other, give or take one."""
+    rounds = -(-count // len(rows))
+    return torch.cat([rows[torch.randperm(len(rows), generator=rng)] for _ in range(rounds)])[:count]

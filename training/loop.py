@@ -11,12 +11,11 @@ from enum import IntEnum
 from types import FrameType
 from typing import Literal
 
-import torch
-
 from training.best import BestCheckpoint
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import Dataset
+from training.execution import use_threads
 from training.monitors.alarms import Alarm, not_a_number
 from training.monitors.convergence import converged
 from training.monitors.held_out import HeldOut, set_aside
@@ -64,8 +63,7 @@ def train(
 
     Raises ConfigError before anything is written, TrainingDiverged when a loss is not finite.
     """
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    use_threads(config)
     learnt_from, unseen = set_aside(config, dataset, test)
     trainer = Trainer(config, dataset.spec(config), learnt_from, team)
     if resume_from is not None:

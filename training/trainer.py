@@ -112,9 +112,10 @@ class Trainer:
         rng = torch.Generator(self.device).manual_seed(self.config.seed)
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for _ in range(NORM_BATCHES):  # labels as frequent as in the data
-                rows = torch.randint(len(self.labels), (NORM_BATCH,), generator=rng, device=self.device)
-                labels = self.labels[rows.cpu()].to(self.device)
+            frequent = torch.arange(self.spec.num_classes) if self.config.balance else self.labels
+            for _ in range(NORM_BATCHES):  # labels as frequent as in training
+                rows = torch.randint(len(frequent), (NORM_BATCH,), generator=rng, device=self.device)
+                labels = frequent[rows.cpu()].to(self.device)
                 yield draw_latents(self.spec, NORM_BATCH, rng), one_hot(labels, self.spec.num_classes).float()
 
         return reestimate_batch_norm(self.generator_ema, batches()).cpu()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export.artifact import export_checkpoint
 from generator import Generator
 from generator.latents import latents
 from generator.pixels import contact_sheet, enlarge
@@ -24,6 +25,7 @@ from service.keys import Keys
 from service.models import Models
 from service.routes import ROUTES
 from service.settings import Settings
+from tests.conftest import RGB, untrained
 from tests.service.conftest import nothing_behind
 
 
@@ -174,6 +176,16 @@ def test_the_default_model_is_the_one_that_is_set(run: Callable[..., None]) -> N
         assert (await post(client, label="dog")).headers["x-model"].startswith("rgb@")
 
     run(scenario, default_model="rgb")
+
+
+def test_fashion_is_the_default_where_nothing_else_is_set(run: Callable[..., None], tmp_path: Path) -> None:
+    for name in ("emoji", "fashion", "zoo"):
+        export_checkpoint(untrained(RGB, name), tmp_path / name)
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        assert (await post(client, label="dog")).headers["x-model"].startswith("fashion@")
+
+    run(scenario, models=tmp_path)
 
 
 def test_health_is_told(run: Callable[..., None]) -> None:

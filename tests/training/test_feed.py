@@ -57,6 +57,20 @@ def test_mirrored_images_are_about_half_and_others_stay() -> None:
     assert 0.4 < float(right.float().mean()) < 0.6
 
 
+def test_balanced_classes_are_equally_frequent_and_each_of_their_images_too() -> None:
+    labels = torch.tensor([0] * 30 + [1] * 15 + [2] * 5)
+    images = torch.arange(IMAGES, dtype=torch.uint8).view(-1, 1, 1, 1)
+    config = TrainConfig(batch=10, balance=True)
+    subject = Feed(images, labels, config, torch.device("cpu"), ALONE)
+    for _ in range(2):
+        batches = [subject.next() for _ in range(5)]
+        assert torch.cat([batch.labels for batch in batches]).bincount().tolist() == [17, 17, 16]
+        shown = torch.cat([batch.images for batch in batches]).flatten()
+        counts = torch.round((shown + 1) * 127.5).long().bincount(minlength=IMAGES)
+        for label in range(3):
+            assert int(counts[labels == label].max() - counts[labels == label].min()) <= 1
+
+
 def test_the_shares_of_all_processes_make_up_the_batch() -> None:
     whole, parts = feed(), [feed(Team(rank, 2)) for rank in range(2)]
     for _ in range(8):

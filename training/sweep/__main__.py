@@ -19,6 +19,7 @@ from training.config import ConfigError, TrainConfig
 from training.data import DataError, load_dataset, load_test_images, with_data_name
 from training.evaluation.classifier import QUICK
 from training.evaluation.steps import Steps
+from training.execution import use_threads
 from training.presets import PRESETS
 from training.sweep import searched as syntax
 from training.sweep.plot import plot_results
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> int:
     console = Console(stderr=True, highlight=False)
     try:
         plan = _plan(options, rest)
+        use_threads(plan.config)
         dataset = load_dataset(plan.config)
         dataset.spec(plan.config)
         check_run(plan.config, dataset)
