@@ -43,8 +43,15 @@ RECIPES = {
         Recipe("r3gan", "relativistic, R1 + R2 (R3GAN)", replace(PLAIN, loss="relativistic", r1=0.1, r2=0.1)),
         Recipe("5-steps", "plain, 5 D steps", replace(PLAIN, discriminator_steps=5)),
         Recipe("two-rates", "plain, D learns 4 x as fast", replace(PLAIN, generator_lr=2.5e-4)),
-        Recipe("unrolled", "plain, 5 steps unrolled", replace(PLAIN, unrolled_steps=5)),
-        Recipe("packed", "plain, 100 packs of 4", replace(PLAIN, pack=4, batch=400)),
+        Recipe("no-momentum", "plain, Adam's beta1 0", replace(PLAIN, beta1=0.0)),
+        Recipe(  # rates as in the authors' own experiment on a ring
+            "unrolled", "plain, 5 steps unrolled, D slower",
+            replace(PLAIN, unrolled_steps=5, discriminator_lr=1e-4),
+        ),
+        Recipe(
+            "packed", "100 packs of 2, beta1 0, 3 D steps",
+            replace(PLAIN, pack=2, batch=200, beta1=0.0, discriminator_steps=3),
+        ),
         Recipe("minibatch", "plain, minibatch discrimination", replace(PLAIN, minibatch_kernels=8)),
         Recipe("one-stage", "plain, both from one pass", replace(PLAIN, one_stage=True)),
         Recipe("r1", "plain, R1", replace(PLAIN, r1=0.1)),
