@@ -76,8 +76,6 @@ class Generator(nn.Module):
         for layer in [self.first, *self.up]:
             _initialise(layer, keeps_variance=plain)
         _initialise(self.last, keeps_variance=plain, slope=1)  # no ReLU after it
-        with torch.no_grad():  # one input tells the class: it is to say as much as all of the latent
-            self.first.weight[:, spec.latent_dim :] *= spec.latent_dim**0.5
 
     @classmethod
     def of(cls, spec: GeneratorSpec, config: TrainConfig) -> Generator:
