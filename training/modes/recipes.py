@@ -44,7 +44,7 @@ RECIPES = {
         Recipe("5-steps", "plain, 5 D steps", replace(PLAIN, discriminator_steps=5)),
         Recipe("two-rates", "plain, D learns 4 x as fast", replace(PLAIN, generator_lr=2.5e-4)),
         Recipe("no-momentum", "plain, Adam's beta1 0", replace(PLAIN, beta1=0.0)),
-        Recipe(  # rates as in the authors' own experiment on a ring
+        Recipe(
             "unrolled", "plain, 5 steps unrolled, D slower",
             replace(PLAIN, unrolled_steps=5, discriminator_lr=1e-4),
         ),
