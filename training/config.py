@@ -26,6 +26,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "latent_dim": (1, 4096),
     "generator_width": (1, 1024),
     "discriminator_width": (1, 1024),
+    "class_gain": (1e-3, 1e3),
     "minibatch_kernels": (0, 1024),
     "pack": (1, 16),
     "discriminator_steps": (1, 100),
@@ -103,6 +104,9 @@ class TrainConfig:
     """Feature maps of the discriminator's first layer; each halving doubles them, to 8 x."""
     generator_norm: Norm = "batch"
     """Normalisation between the generator's layers."""
+    class_gain: float = 1.0
+    """How much a class says in the generator's first layer at the beginning, a component of the latent saying
+    1; the square root of --latent-dim is as much as the whole latent."""
     output: Output = "tanh"
     """The generator's last function: tanh, or a sigmoid stretched to [-1, 1]."""
     conditioning: Conditioning = "projection"

@@ -59,7 +59,12 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, spec: GeneratorSpec, width: int, norm: Norm = "batch", output: Output = "tanh"
+        self,
+        spec: GeneratorSpec,
+        width: int,
+        norm: Norm = "batch",
+        output: Output = "tanh",
+        class_gain: float = 1,
     ) -> None:
         super().__init__()
         widths = _widths(network_size(spec.image_size), width)[::-1]
@@ -76,11 +81,13 @@ class Generator(nn.Module):
         for layer in [self.first, *self.up]:
             _initialise(layer, keeps_variance=plain)
         _initialise(self.last, keeps_variance=plain, slope=1)  # no ReLU after it
+        with torch.no_grad():
+            self.first.weight[:, spec.latent_dim :] *= class_gain
 
     @classmethod
     def of(cls, spec: GeneratorSpec, config: TrainConfig) -> Generator:
         """The generator that the options ask for."""
-        return cls(spec, config.generator_width, config.generator_norm, config.output)
+        return cls(spec, config.generator_width, config.generator_norm, config.output, config.class_gain)
 
     def forward(self, latent: Tensor, class_vector: Tensor) -> Tensor:
         hidden = self.first(torch.cat([latent, class_vector], dim=1))  # [N, C0 * 4 * 4]

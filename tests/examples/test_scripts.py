@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -237,6 +239,53 @@ def test_augmentation_wants_the_generators_classes(
         )
     said = refusal("augmentation.py", "--data", tmp_path / "other.npz", "--model", grey)
     assert "has the classes ('a', 'b', 'c'), the generator ('T-shirt/top'" in said
+
+
+def _emoji_package(file: Path, vendor: str) -> None:
+    """Laid out like the packages of npm: two groups and bare skin tones, one image with a variation."""
+    emoji = [
+        {"image": "1f600.png", "category": "Smileys & Emotion"},
+        {
+            "image": "1f44b.png", "category": "People & Body",
+            "skin_variations": {"1F3FB": {"image": "1f44b-1f3fb.png"}},
+        },
+        {"image": "1f3fb.png", "category": "Component"},
+    ]  # fmt: skip
+    png = io.BytesIO()
+    half = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    half.paste((200, 0, 0, 255), (0, 0, 32, 64))
+    half.save(png, "PNG")
+    names = ["1f600.png", "1f44b.png", "1f44b-1f3fb.png", "1f3fb.png"]
+    contents = {f"img/{vendor}/64/{name}": png.getvalue() for name in names}
+    with tarfile.open(file, "w:gz") as archive:
+        for name, content in {"emoji.json": json.dumps(emoji).encode(), **contents}.items():
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def test_emoji_of_both_vendors_become_class_folders_on_white(run: Callable[..., str], tmp_path: Path) -> None:
+    packages = [tmp_path / f"emoji-datasource-{vendor}.tgz" for vendor in ("google", "twitter")]
+    for package in packages:
+        _emoji_package(package, package.stem.split("-")[-1])
+    run("emoji_images.py", *packages, "--out", tmp_path / "emoji")
+    dataset = load_dataset(TrainConfig(data=str(tmp_path / "emoji")))
+    assert dataset.class_names == ("People & Body", "Smileys & Emotion")  # no skin tones
+    assert np.bincount(dataset.labels).tolist() == [4, 2]
+    assert dataset.images.shape == (6, 64, 64, 3)
+    assert dataset.images[0, 0, 0].tolist() == [200, 0, 0]
+    assert dataset.images[0, 0, 63].tolist() == [255, 255, 255]  # where it was transparent
+
+
+def test_what_is_no_package_of_emoji_is_told_and_nothing_is_written(
+    refusal: Callable[..., str], tmp_path: Path
+) -> None:
+    with tarfile.open(tmp_path / "other.tgz", "w:gz"):
+        pass
+    said = refusal("emoji_images.py", tmp_path / "other.tgz", "--out", tmp_path / "emoji")
+    assert "other.tgz" in said
+    assert "emoji-datasource-*.tgz" in said
+    assert not (tmp_path / "emoji").exists()
 
 
 @pytest.mark.parametrize(
