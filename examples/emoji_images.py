@@ -11,23 +11,17 @@ Each package has some 3,780 images of 64 x 64 pixels: Google's are Noto Emoji (A
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
 SIZE = 64  # pixels
 NOT_PICTURES = "Component"  # Unicode's group of bare skin tones
-PREFIX = "emoji-datasource-"
-
-
-class PackageError(ValueError):
-    """A file that is no such package."""
+UNREADABLE = (OSError, EOFError, ValueError, tarfile.TarError, zlib.error)
 
 
 def main() -> None:
@@ -39,36 +33,32 @@ def main() -> None:
     options = parser.parse_args()
     if options.out.exists():
         sys.exit(f"{options.out} is there already: name another folder, or remove it first")
-    try:
-        images = [image for package in options.packages for image in read(package)]
-    except (OSError, tarfile.TarError, PackageError) as error:
-        sys.exit(str(error))
-    count: Counter[str] = Counter()
-    for group, name, image in images:
-        folder = options.out / group
-        folder.mkdir(parents=True, exist_ok=True)
-        image.save(folder / name)
-        count[group] += 1
-    for group, number in count.most_common():
+    images: dict[Path, bytes] = {}
+    for package in options.packages:
+        try:
+            images |= {options.out / group / name: png for group, name, png in read(package)}
+        except UNREADABLE as error:
+            sys.exit(f"{package}: {error}; allowed are the files emoji-datasource-*.tgz that npm packs")
+    for file, png in images.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(png)
+    for group, number in Counter(file.parent.name for file in images).most_common():
         print(f"{number:6,}  {group}")
-    print(f"{sum(count.values()):6,}  -> {options.out}")
+    print(f"{len(images):6,}  -> {options.out}")
 
 
-def read(package: Path) -> Iterator[tuple[str, str, Image.Image]]:
-    """Group, file name and image (64 x 64, RGB, on white) of each emoji of a package."""
-    with tarfile.open(package) as archive:
+def read(package: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Group, file name and PNG of each emoji of a package. Raises one of UNREADABLE."""
+    with tarfile.open(package, "r:gz") as archive:
         files = {PurePosixPath(member.name): member for member in archive if member.isfile()}
         described = files.get(PurePosixPath("package/emoji.json"))
         vendor = next((path.parts[2] for path in files if path.parts[1:2] == ("img",)), None)
         if described is None or vendor is None:
-            raise PackageError(f"{package}: has no emoji.json with images; allowed are {PREFIX}*.tgz of npm")
+            raise ValueError("has no emoji.json with images")
         groups = _groups(json.loads(_bytes(archive, described)))
         for path, member in files.items():
             if path.parent == PurePosixPath(f"package/img/{vendor}/{SIZE}") and path.name in groups:
-                image = Image.open(io.BytesIO(_bytes(archive, member))).convert("RGBA")
-                ground = Image.new("RGBA", image.size, "white")
-                ground.alpha_composite(image)
-                yield groups[path.name], f"{vendor}-{path.name}", ground.convert("RGB")
+                yield groups[path.name], f"{vendor}-{path.name}", _bytes(archive, member)
 
 
 def _groups(emoji: list[dict[str, object]]) -> dict[str, str]:

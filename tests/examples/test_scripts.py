@@ -277,12 +277,18 @@ def test_emoji_of_both_vendors_become_class_folders_on_white(run: Callable[..., 
     assert dataset.images[0, 0, 63].tolist() == [255, 255, 255]  # where it was transparent
 
 
+@pytest.mark.parametrize("what", ["another archive", "a broken download", "no archive"])
 def test_what_is_no_package_of_emoji_is_told_and_nothing_is_written(
-    refusal: Callable[..., str], tmp_path: Path
+    what: str, refusal: Callable[..., str], tmp_path: Path
 ) -> None:
-    with tarfile.open(tmp_path / "other.tgz", "w:gz"):
-        pass
-    said = refusal("emoji_images.py", tmp_path / "other.tgz", "--out", tmp_path / "emoji")
+    good, other = tmp_path / "emoji-datasource-google.tgz", tmp_path / "other.tgz"
+    _emoji_package(good, "google")
+    if what == "another archive":
+        with tarfile.open(other, "w:gz"):
+            pass
+    else:
+        other.write_bytes(good.read_bytes()[:-200] if what == "a broken download" else b"no archive")
+    said = refusal("emoji_images.py", good, other, "--out", tmp_path / "emoji")
     assert "other.tgz" in said
     assert "emoji-datasource-*.tgz" in said
     assert not (tmp_path / "emoji").exists()

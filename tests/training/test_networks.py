@@ -142,7 +142,8 @@ def test_both_outputs_fill_the_range_of_pixels(output: Output) -> None:
 def test_a_class_gain_of_the_root_of_the_latents_size_lets_a_class_say_as_much_as_the_whole_latent() -> None:
     torch.manual_seed(0)
     spec = GeneratorSpec(tuple("abcdefghij"), 64, 3, latent_dim=128)
-    weight = Generator(spec, 16, class_gain=128**0.5).first.weight.detach()
+    config = TrainConfig(data="shapes", generator_width=16, class_gain=128**0.5)
+    weight = Generator.of(spec, config).first.weight.detach()
     of_latent, of_class = weight[:, :128] @ torch.randn(128, 1000), weight[:, 128:]  # each column one input
     assert 0.8 < float(of_class.std() / of_latent.std()) < 1.25
 
