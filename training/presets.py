@@ -40,8 +40,8 @@ PRESETS: dict[str, TrainConfig] = {
     "fashion-28-modern": _modern(FASHION, gamma=0.05),
     "cifar-32": CIFAR,
     "cifar-32-modern": _modern(CIFAR, gamma=0.05),
-    # Sets of larger pictures are mostly small: fewer than 10,000 images need DiffAugment. Rates that fall, and
-    # a class that says as much as the latent from the beginning, make the most of a short run.
+    # Sets of larger pictures are mostly small: fewer than 10,000 images need DiffAugment. Rates that fall,
+    # and a class that says as much as the latent from the beginning, make the most of a short run.
     "rgb-64": replace(
         RGB, total_kimg=300, batch=32, class_gain=11.3, augment=("translation",), checkpoint_kimg=25,
         generator_lr=4e-4, generator_lr_end=4e-5, discriminator_lr_end=4e-5,
