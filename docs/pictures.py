@@ -17,7 +17,7 @@ SCALE = 2
 LABEL, SEED = "Ankle boot", 11
 STRENGTHS = (0, 0.1, 0.2, 0.4, 0.7, 1)
 FRESH = 4_100_000_000  # seeds that the encoder did not learn from
-COEFFICIENTS = (-6, -4, -2, 0, 2, 4, 6)
+COEFFICIENTS = (-3, -2, -1, 0, 1, 2, 3)
 
 
 def main() -> None:

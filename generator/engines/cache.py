@@ -1,6 +1,6 @@
 """The engine cache: engines that were built ahead, each a folder with a manifest of its own.
 
-    engines/391c24ba6df9/                                              a generator, by its digest
+    engines/e9db84b9ef06/                                              a generator, by its digest
         tensorrt-11.4.0.106_nvidia-h200_sm90_fp16_1-2-4-8-16-32-64-128/  an engine of it
             manifest.json   key, sha256 of each file, how it was built, parity
             engine.plan     what TensorRT runs

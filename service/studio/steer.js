@@ -2,7 +2,7 @@
 
 import { makeDial } from "./classes.js";
 
-export const REACH = 4; // of a direction, each way
+export const REACH = 3; // of a direction, each way: of random latents, 3 in 1,000 go further
 const FACE = 94; // the pad's radius, in its own units
 const TRAIL = 48; // points
 const MOST = 8; // sliders
