@@ -48,7 +48,7 @@ def untrained(
                 cast(torch.Tensor, layer.running_mean).uniform_(-0.5, 0.5)
                 cast(torch.Tensor, layer.running_var).uniform_(0.5, 2)
                 layer.bias.uniform_(-0.5, 0.5)
-    return Checkpoint(spec, config, 1000, 100, generator.state_dict(), {})
+    return Checkpoint(spec, config, 1000, 100, "", generator.state_dict(), {})
 
 
 @pytest.fixture(scope="session")

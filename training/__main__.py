@@ -14,6 +14,7 @@ torchrun --nproc-per-node 2 -m training --preset fashion-28 --data FOLDER       
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,23 +28,29 @@ from rich.text import Text
 from generator.spec import GeneratorSpec, SpecError
 from generator.terminal import tell_error
 from training.best import begin_best
-from training.checkpoint import Checkpoint, CheckpointError
+from training.checkpoint import FILE_NAME, Checkpoint, CheckpointError
 from training.config import ConfigError, TrainConfig
 from training.data import DataError, Dataset, load_dataset, load_test_images, with_data_name
 from training.encoder import __main__ as encoder
 from training.evaluation import __main__ as evaluation
+from training.evaluation.real import data_digest
 from training.evaluation.steps import Steps
 from training.execution import use_threads
 from training.loop import TrainingDiverged, train
+from training.monitors.held_out import set_aside
 from training.networks import Discriminator, Generator, layer_shapes
 from training.presets import PRESETS
 from training.run_folder import RunFolder
 from training.sweep import __main__ as sweep
 from training.team import Team, joined_team, leads
-from training.trainer import check_run
+from training.trainer import check_fits, check_run
 
 PROGRAM = "python -m training"
 COMMANDS = {"encoder": encoder.main, "evaluate": evaluation.main, "sweep": sweep.main}
+OTHERS = {  # what else there is, and how it is called
+    **{name: f"{PROGRAM} {name}" for name in ("evaluate", "sweep", "encoder")},
+    "modes": f"{PROGRAM}.modes",
+}
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
@@ -61,6 +68,7 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
     try:
+        _check_no_command(arguments)
         plan = _plan(arguments)
         dataset = load_dataset(plan.config)
         spec = dataset.spec(plan.config)
@@ -77,6 +85,17 @@ def main(arguments: list[str]) -> int:
         return INTERRUPTED
     except (ConfigError, DataError, SpecError, CheckpointError, TrainingDiverged, OSError) as error:
         return tell_error(error) if leads() else 2
+
+
+def _check_no_command(arguments: list[str]) -> None:
+    """Training takes options only. Raises ConfigError."""
+    if arguments and not arguments[0].startswith("-"):
+        near = difflib.get_close_matches(arguments[0], OTHERS, 1)
+        raise ConfigError(
+            f"{arguments[0]} is no command; "
+            + (f"did you mean {OTHERS[near[0]]}? " if near else "")
+            + f"There are {', '.join(OTHERS.values())}; options of training begin with --"
+        )
 
 
 def _plan(arguments: list[str]) -> _Plan:
@@ -98,15 +117,32 @@ def _plan(arguments: list[str]) -> _Plan:
         description=(
             "Trains a conditional generator. First choose where to start from: --preset "
             f"{{{', '.join(PRESETS)}}}, or --resume RUN to go on with a run; --dry-run prints the "
-            "configuration and the layers and stops. Then change any option:"
+            "configuration and the layers and stops. Then change any option.\n\n"
+            f"Other commands, each with --help: {PROGRAM} evaluate (how good is it?), {PROGRAM} sweep (tries "
+            f"options), {PROGRAM} encoder (from an image to its latent), {PROGRAM}.modes (which modes of a "
+            "mixture are found)."
         ),
     )
     if checkpoint and config.out != checkpoint.config.out:
         raise ConfigError(f"--out {config.out}: a resumed run goes on in {chosen.resume}; leave it out")
     out = Path(config.out or f"runs/{chosen.preset or config.name}")
-    if chosen.resume:
+    if checkpoint:
         out = chosen.resume.parent if chosen.resume.is_file() else chosen.resume
+        _check_last(checkpoint, chosen.resume, out)
     return _Plan(with_data_name(config), RunFolder(out), checkpoint, chosen.dry_run)
+
+
+def _check_last(checkpoint: Checkpoint, file: Path, out: Path) -> None:
+    """Raises ConfigError where a run would write over what it has learnt since this checkpoint."""
+    last = out / FILE_NAME
+    if file.is_dir() or file.samefile(last if last.exists() else file):
+        return
+    further = Checkpoint.load(last).images_shown
+    if further > checkpoint.images_shown:
+        raise ConfigError(
+            f"--resume {file}: it has seen {checkpoint.images_shown:,} images, {last} {further:,}, which "
+            f"would be written over; --resume {out}, or copy {file.name} into a folder of its own"
+        )
 
 
 def _train(plan: _Plan, dataset: Dataset, team: Team) -> int:
@@ -114,6 +150,9 @@ def _train(plan: _Plan, dataset: Dataset, team: Team) -> int:
     config, folder = plan.config, plan.folder
     use_threads(config)  # for the judge of the best checkpoint too
     test = load_test_images(config)
+    if plan.resume_from:  # before the judge learns
+        learnt_from, _ = set_aside(config, dataset, test)
+        check_fits(plan.resume_from, config, dataset.spec(config), data_digest(learnt_from))
     if not team.leads:
         ended = train(config, dataset, folder, plan.resume_from, lambda *_: None, test=test, team=team)
         return INTERRUPTED if ended == "stopped" else 0

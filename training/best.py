@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.checkpoint import Checkpoint
-from training.config import TrainConfig
+from training.config import ConfigError, TrainConfig
 from training.data import Dataset
 from training.evaluation.classifier import FULL, Protocol
 from training.evaluation.distances import frechet_distance
@@ -82,8 +82,17 @@ class BestCheckpoint:
 def begin_best(
     config: TrainConfig, dataset: Dataset, test: Dataset | None, folder: Path, steps: Steps
 ) -> BestCheckpoint | None:
-    """What a run keeps its best checkpoint with; None where its options say so, or for too few images."""
-    if config.best_kimg is None or len(dataset.labels) < FEWEST:
+    """What a run keeps its best checkpoint with; None where its options say so, or for too few images.
+
+    Raises ConfigError where a run of too few images should be stopped by it.
+    """
+    images = len(dataset.labels)
+    if config.stop_when_converged and images < FEWEST:
+        raise ConfigError(
+            f"--stop-when-converged: {images} images are too few to evaluate a checkpoint with, "
+            f"it takes {FEWEST}; leave it out"
+        )
+    if config.best_kimg is None or images < FEWEST:
         return None
     scorer = Scorer(dataset, test, folder.parent / JUDGES, steps)
     return BestCheckpoint(scorer, folder, config.best_kimg)
@@ -94,4 +103,9 @@ def read_scores(folder: Path) -> dict[float, float]:
     file = folder / SCORES
     if not file.exists():
         return {}
-    return {float(kimg): float(score) for kimg, score in json.loads(file.read_text())["scores"]}
+    try:
+        return {float(kimg): float(score) for kimg, score in json.loads(file.read_text())["scores"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{file} is damaged: remove it, and {BEST} is chosen among the checkpoints to come"
+        ) from error

@@ -32,7 +32,8 @@ class Checkpoint:
     spec: GeneratorSpec
     config: TrainConfig
     images_shown: int  # real images since the start
-    data_images: int  # images in the data set
+    data_images: int  # images that it learns from
+    data_digest: str  # sha256 of them, their labels and classes; empty in a checkpoint that does not tell
     generator_ema: Weights  # the averaged weights, batch-norm statistics re-estimated: what is served
     training_state: dict[str, Any]  # networks, optimizers, random state: what resuming needs
 
@@ -50,15 +51,20 @@ class Checkpoint:
             "config": self.config.to_json(),
             "images_shown": self.images_shown,
             "data_images": self.data_images,
+            "data_digest": self.data_digest,
             "generator_ema": self.generator_ema,
             "training_state": self.training_state,
         }
         unfinished = path.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        try:
+            with unfinished.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except (OSError, RuntimeError) as error:  # torch.save raises either
+            unfinished.unlink(missing_ok=True)
+            raise OSError(f"{path} could not be written, what was there before is kept: {error}") from error
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -73,7 +79,7 @@ class Checkpoint:
             )
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
             raise CheckpointError(
                 f"{file} is damaged or not a checkpoint that `python -m training` wrote"
             ) from error
@@ -88,6 +94,7 @@ class Checkpoint:
                 config=TrainConfig.from_json(content["config"]),
                 images_shown=content["images_shown"],
                 data_images=content["data_images"],
+                data_digest=content.get("data_digest", ""),
                 generator_ema=content["generator_ema"],
                 training_state=content["training_state"],
             )

@@ -85,6 +85,11 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
             "lack of variety that those look for; choose one",
         ),
         (
+            config.replay > 0 and (config.loss == "relativistic" or bool(config.gradient_penalty)),
+            "--replay with --loss relativistic or --gradient-penalty: these pair each real image with a "
+            "generated one of its class, and an earlier image is of any; choose one",
+        ),
+        (
             0 < config.replay < config.batch,
             f"--replay {config.replay}: keep at least a batch, --replay {config.batch}",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,17 +42,15 @@ class RunFolder:
             raise ConfigError(f"{self.path} is already there: {way_out}, or give another --out")
 
     def begin(self, config: TrainConfig, images_shown: int) -> None:
-        """Creates the folder, or cuts the statistics back to the checkpoint that the run resumes from."""
+        """Creates the folder, or cuts the statistics back to the checkpoint that the run resumes from.
+
+        A line that is damaged, by a kill for instance, is left out.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n")
         stats = self.path / STATS
         lines = stats.read_text().splitlines(keepends=True) if stats.exists() else []
-        kept = [
-            line
-            for line in lines
-            if line.endswith("\n") and json.loads(line)["kimg"] * 1000 <= images_shown + 0.5
-        ]
-        stats.write_text("".join(kept))
+        stats.write_text("".join(line for line in lines if _kimg(line) * 1000 <= images_shown + 0.5))
 
     def read_stats(self) -> list[dict[str, Any]]:
         """The lines so far, alarms among them."""
@@ -68,6 +67,14 @@ class RunFolder:
         sheet = sample_sheet(checkpoint.generator(), checkpoint.spec)
         sheet.save(self.path / f"sheet-{kimg:06.0f}-kimg.png")
         return sheet
+
+
+def _kimg(line: str) -> float:
+    """Of a line of statistics; infinite where it is not a whole one."""
+    try:
+        return float(json.loads(line)["kimg"]) if line.endswith("\n") else math.inf
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def sample_sheet(generator: Generator, spec: GeneratorSpec) -> Image.Image:

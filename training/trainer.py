@@ -14,6 +14,7 @@ from generator.spec import GeneratorSpec
 from training.checkpoint import Checkpoint
 from training.config import ConfigError, TrainConfig
 from training.data import Dataset
+from training.evaluation.real import data_digest
 from training.execution import placed, runner, set_up
 from training.feed import Feed
 from training.game import Batch, Game, StepStats
@@ -73,7 +74,7 @@ class Trainer:
         )
         self.images_shown = 0
         self.images = padded(dataset, network_size(spec.image_size))  # uint8 [N, C, size, size]
-        self.labels = torch.from_numpy(dataset.labels)
+        self.labels, self.data_digest = torch.from_numpy(dataset.labels), data_digest(dataset)
         self.feed = Feed(self.images, self.labels, config, self.device, team)
 
     @property
@@ -133,6 +134,7 @@ class Trainer:
             config=self.config,
             images_shown=self.images_shown,
             data_images=len(self.labels),
+            data_digest=self.data_digest,
             generator_ema=self.serving_generator().state_dict(),
             training_state={
                 "game": self.game.state_dict(),
@@ -142,18 +144,7 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint. Raises ConfigError where it does not fit the options or data."""
-        for field in FIXED_BY_CHECKPOINT:
-            wanted, made_with = getattr(self.config, field), getattr(checkpoint.config, field)
-            if wanted != made_with:
-                raise ConfigError(
-                    f"--{field.replace('_', '-')} {wanted}: the checkpoint was made with {made_with}; "
-                    "leave the option out, or start a new run"
-                )
-        if self.spec != checkpoint.spec:
-            raise ConfigError(
-                f"the data makes {self.spec}, the checkpoint was trained on {checkpoint.spec}: "
-                "resume with the data that the run began with"
-            )
+        check_fits(checkpoint, self.config, self.spec, self.data_digest)
         state = checkpoint.training_state
         self.game.load_state_dict(state["game"])
         self.generator_ema.load_state_dict(state["generator_average"])
@@ -167,6 +158,27 @@ def check_run(config: TrainConfig, dataset: Dataset) -> torch.device:
         raise ConfigError(f"--batch {config.batch}: the data has {len(dataset.labels)} images; use fewer")
     check_team(config)
     return _device(config.device)
+
+
+def check_fits(checkpoint: Checkpoint, config: TrainConfig, spec: GeneratorSpec, digest: str) -> None:
+    """Raises ConfigError where a run of these options on this data cannot go on from a checkpoint."""
+    for field in FIXED_BY_CHECKPOINT:
+        wanted, made_with = getattr(config, field), getattr(checkpoint.config, field)
+        if wanted != made_with:
+            raise ConfigError(
+                f"--{field.replace('_', '-')} {wanted}: the checkpoint was made with {made_with}; "
+                "leave the option out, or start a new run"
+            )
+    way_out = "resume with the data that the run began with, or start a new run"
+    for field in ("class_names", "image_size", "channels"):
+        found, had = getattr(spec, field), getattr(checkpoint.spec, field)
+        if found != had:
+            raise ConfigError(f"--data {config.data}: its {field} is {found}, the run's is {had}; {way_out}")
+    if checkpoint.data_digest not in ("", digest):
+        raise ConfigError(
+            f"--data {config.data}: not the {checkpoint.data_images:,} images that the run has learnt from; "
+            f"{way_out}. --held-out, too, must be as it was"
+        )
 
 
 def _device(name: str) -> torch.device:

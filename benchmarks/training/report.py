@@ -12,6 +12,7 @@ def tables(result: Json) -> list[Table]:
         (
             loop["preset"],
             f"{loop['generator_parameters'] / 1e6:.2f} + {loop['discriminator_parameters'] / 1e6:.2f}",
+            str(loop["batch"]),
             figure(Spread.of(loop["ours"])),
             figure(Spread.of(loop["textbook"])),
             figure(ratio(loop["ours"], loop["textbook"]), 2),
@@ -24,6 +25,7 @@ def tables(result: Json) -> list[Table]:
     columns = (
         "networks of",
         "parameters, millions",
+        "batch",
         "ours, images/s",
         "textbook, images/s",
         "ratio",
@@ -34,7 +36,7 @@ def tables(result: Json) -> list[Table]:
     settings, first = result["manifest"]["settings"], result["loops"][0]
     note = (
         f"Median and range of {settings['repeats']} turns of {settings['seconds']:g} s, in one process; "
-        f"torch {first['torch']}, {first['threads']} threads, batches of {first['batch']}. "
+        f"torch {first['torch']}, {first['threads']} threads. "
         "The textbook's loop is that of PyTorch's DCGAN tutorial: two passes of the discriminator, plain "
         "Adam, tensors in their ordinary layout. Both have the non-saturating objective; ours also keeps the "
         "moving average of the weights, and is watched by its monitors; the last column says what they cost. "

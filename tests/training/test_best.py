@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.training.test_runs import TINY, run
@@ -41,6 +42,28 @@ def test_a_resumed_run_keeps_the_better_of_before_and_after(npz: Path, tmp_path:
     assert run("--resume", out, "--total-kimg", 0.96) == 0
     assert len(read_scores(out)) == 6
     assert (out / "best.pt").read_bytes() == before
+
+
+def test_damaged_scores_are_told_by_name_with_the_way_out(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run("--data", npz, "--out", out, *OFTEN) == 0
+    (out / "best.json").write_text("")
+    assert run("--resume", out, "--total-kimg", 0.96) == 2
+    assert "best.json is damaged: remove it" in " ".join(capsys.readouterr().err.split())
+    (out / "best.json").unlink()
+    assert run("--resume", out, "--total-kimg", 0.96) == 0
+
+
+def test_too_few_images_to_evaluate_cannot_stop_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few, labels = np.zeros((40, 16, 16), np.uint8), np.arange(40) % 2
+    np.savez(tmp_path / "few.npz", images=few, labels=labels, class_names=["a", "b"])
+    options = ["--data", tmp_path / "few.npz", "--out", tmp_path / "run", *OFTEN]
+    assert run(*options, "--stop-when-converged") == 2
+    assert "40 images are too few to evaluate a checkpoint with" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_checkpoint_is_kept_where_its_score_is_the_lowest_so_far(npz: Path, tmp_path: Path) -> None:

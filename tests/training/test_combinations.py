@@ -29,6 +29,8 @@ PLAIN: dict[str, Any] = {"loss": "nonsaturating", "spectral_norm": False}
         ({"pack": 3, "conditioning": "concatenation"}, "whole packs; use --batch 63"),
         ({"replay": 640, "minibatch_kernels": 8}, "hide the lack of variety"),
         ({"replay": 10}, "keep at least a batch, --replay 64"),
+        (PLAIN | {"replay": 640, "loss": "relativistic"}, "--replay with --loss relativistic"),
+        (PLAIN | {"replay": 640, "gradient_penalty": 10.0}, "an earlier image is of any"),
         ({"one_stage": True}, "--one-stage with --loss hinge: .* use --loss nonsaturating"),
         (PLAIN | {"one_stage": True, "minibatch_kernels": 8}, "--minibatch-kernels 8 with --one-stage"),
         (PLAIN | {"one_stage": True, "unrolled_steps": 5}, "--one-stage with --unrolled-steps"),

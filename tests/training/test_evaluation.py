@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +20,16 @@ from generator.pixels import Pixels
 from generator.spec import GeneratorSpec
 from tests.conftest import RGB, untrained
 from tests.training.test_spaces import StandIn, scripted
-from training.__main__ import main
-from training.config import TrainConfig
+from training.__main__ import OTHERS, main
+from training.config import ConfigError, TrainConfig
 from training.data import Dataset
 from training.evaluation import __main__ as command
 from training.evaluation.classifier import Protocol
+from training.evaluation.generated import CheckpointSource
 from training.evaluation.measure import MeasureOptions, Yardstick
 from training.evaluation.real import split_real
 from training.evaluation.steps import Steps
+from training.evaluation.subjects import Sources, find_real_images
 from training.evaluation.tables import notes
 from training.shapes import CLASS_NAMES, draw_shapes
 
@@ -210,6 +213,8 @@ def test_the_datas_own_test_set_is_what_classifiers_are_tested_on(folder: Path, 
     [
         (["x"], "--data is needed: x does not say"),
         (["x.pt", "--samples", "5"], "--samples 5: at least 20"),
+        (["x.pt", "--samples", "0"], "--samples 0: at least 20"),
+        (["x.pt", "--judges", "data.npz/judges"], "data.npz is a file; give a folder"),
         (["x.pt", "--engine", "onnxruntime"], "is a checkpoint, and torch runs it"),
         (
             ["x", "--data", "data.npz", "--engine", "cuda"],
@@ -231,6 +236,72 @@ def test_what_cannot_be_measured_is_told_and_nothing_is_written(
              class_names=["a", "b"])  # fmt: skip
     monkeypatch.chdir(folder)
     out = ["--judges", str(tmp_path / "judges"), "--out", str(tmp_path / "out")]
-    assert main(["evaluate", *arguments, *out]) == 2
+    assert main(["evaluate", *out, *arguments]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_an_out_that_is_a_file_is_refused_before_anything_is_measured(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, judges = tmp_path / "file", tmp_path / "judges"
+    file.write_text("mine")
+    assert main(["evaluate", str(folder / "x.pt"), "--out", str(file), "--judges", str(judges)]) == 2
+    assert f"--out {file}: {file} is a file; give a folder" in " ".join(capsys.readouterr().err.split())
+    assert file.read_text() == "mine"
+    assert not judges.exists()
+
+
+def with_options(folder: Path, name: str, **options: Any) -> CheckpointSource:
+    """The source of a checkpoint like x.pt, but for some options of its training."""
+    checkpoint = untrained(SPEC, name)
+    data = str(folder / "data.npz")
+    replace(checkpoint, config=replace(checkpoint.config, data=data, **options)).save(folder / f"{name}.pt")
+    return CheckpointSource(folder / f"{name}.pt", "auto")
+
+
+@pytest.mark.parametrize("sizes", [(None, 16), (16, None)])
+def test_generators_of_one_size_are_measured_together_however_they_came_to_it(
+    folder: Path, sizes: tuple[int | None, int | None]
+) -> None:
+    sources: Sources = {
+        name: with_options(folder, name, image_size=size) for name, size in zip("ab", sizes, strict=True)
+    }
+    assert find_real_images(sources, None, None).reference.images.shape[1:] == (16, 16, 1)
+    sources["c"] = with_options(folder, "c", fit="resize")
+    with pytest.raises(ConfigError, match="c was made for 16 pixels, channels 1, --fit resize, a"):
+        find_real_images(sources, None, None)
+
+
+def test_whether_a_generator_copies_is_asked_of_images_that_its_training_saw(folder: Path) -> None:
+    sources: Sources = {"all": with_options(folder, "all", held_out=0)}
+    everything = find_real_images(sources, None, None)
+    sources["most"] = with_options(folder, "most")  # 25 of 500
+    sources["fewer"] = with_options(folder, "fewer", held_out=40)
+    both = find_real_images(sources, None, None)
+    assert len(everything.seen.labels) - len(both.seen.labels) == 40
+    np.testing.assert_array_equal(both.reference.images, everything.reference.images)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("evalute", "did you mean python -m training evaluate?"),
+        ("sweeps", "did you mean python -m training sweep?"),
+        ("modes", "did you mean python -m training.modes?"),
+        ("fashion-28", "There are python -m training evaluate"),
+    ],
+)
+def test_a_command_that_there_is_not_is_refused_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str], typed: str, meant: str
+) -> None:
+    assert main([typed, "models/x"]) == 2
+    assert f"{typed} is no command" in (told := " ".join(capsys.readouterr().err.split()))
+    assert meant in told
+
+
+def test_the_help_of_training_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert all(f"{command} (" in told for command in OTHERS.values())

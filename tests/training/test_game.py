@@ -170,10 +170,14 @@ def test_minibatch_discrimination_tells_a_collapsed_batch_from_a_varied_one() ->
     assert torch.equal(layer(varied)[:, :6], varied)
 
 
-def test_where_images_are_compared_real_and_generated_are_judged_apart() -> None:
-    table = Table(minibatch_kernels=4)
+@pytest.mark.parametrize("steps_ahead", [0, 2])
+@pytest.mark.parametrize("options", [{"minibatch_kernels": 4}, {"discriminator_norm": "batch"}], ids=str)
+def test_where_images_are_compared_real_and_generated_are_judged_apart(
+    options: dict[str, Any], steps_ahead: int
+) -> None:
+    table = Table(unrolled_steps=steps_ahead, **options)
     table.step()
-    assert [len(seen) for seen in table.seen] == [12, 12, 12]
+    assert [len(seen) for seen in table.seen] == [12, 12] * (1 + steps_ahead) + [12]
 
 
 def draws(count: int) -> Callable[[], tuple[Tensor, Tensor]]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from training.config import TrainConfig
+from training.config import ConfigError, TrainConfig
 from training.data import Dataset, load_dataset
 from training.evaluation.real import rows_of
 from training.monitors.held_out import HeldOut, set_aside
@@ -46,11 +46,17 @@ def test_a_test_set_leaves_all_images_to_training() -> None:
     assert pictures(held_out) == pictures(test)
 
 
-@pytest.mark.parametrize("options", [{"held_out": 0}, {"held_out": 1990}, {"batch": 1950}])
+@pytest.mark.parametrize("options", [{"held_out": 0}, {"batch": 1950}])
 def test_nothing_is_set_aside_where_the_options_say_so_or_leave_no_room(options: dict[str, Any]) -> None:
     config = TrainConfig(**SMALL | options)
     dataset = load_dataset(config)
     assert set_aside(config, dataset, None) == (dataset, None)
+
+
+def test_more_than_the_data_can_spare_is_refused() -> None:
+    config = TrainConfig(**SMALL | {"held_out": 1990})
+    with pytest.raises(ConfigError, match="--held-out 1990: of 2000 images 1 to 1968 can be set aside"):
+        set_aside(config, load_dataset(config), None)
 
 
 def test_a_discriminator_that_knows_its_images_by_heart_scores_those_it_never_saw_lower() -> None:

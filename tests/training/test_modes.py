@@ -37,6 +37,14 @@ def test_the_protocol_is_pacgans() -> None:
     assert {abs(x) for centre in GRID.centres for x in centre} == {0, 2, 4}
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"settings": {}}', None])
+def test_a_damaged_cell_counts_as_missing(tmp_path: Path, content: str | None) -> None:
+    cell = Cell("plain", "ring", 0, 20)
+    cell.file(tmp_path).parent.mkdir()
+    cell.file(tmp_path).write_text(content or json.dumps({"settings": cell.settings, "coverage": {"mo": 1}}))
+    assert cell.result(tmp_path) is None
+
+
 def test_a_comparison_goes_on_where_it_stopped_and_fills_table_and_films(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

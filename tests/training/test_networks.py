@@ -56,6 +56,18 @@ def test_the_discriminator_looks_at_the_label(conditioning: Conditioning) -> Non
     assert one != other
 
 
+def test_the_projection_of_the_label_is_onto_what_the_discriminator_found_in_the_image() -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(GREY, TrainConfig(discriminator_width=4, spectral_norm=False))
+    torch.nn.init.normal_(discriminator.class_score.weight)
+    found: list[torch.Tensor] = []
+    discriminator.score.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))
+    images, labels = torch.randn(6, 1, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2])
+    logits = discriminator(images, labels)
+    weights = discriminator.score.weight + discriminator.class_score.weight[labels]  # w + v_y
+    torch.testing.assert_close(logits, (weights * found[0]).sum(1) + discriminator.score.bias)
+
+
 def test_spectral_norm_bounds_every_layer_and_is_an_option() -> None:
     torch.manual_seed(0)
     for bound in (True, False):

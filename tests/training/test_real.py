@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training.config import TrainConfig
 from training.data import DataError, Dataset
 from training.evaluation.real import data_digest, split_real
+from training.monitors.held_out import set_aside
 
 NAMES = ("a", "b", "c")
 
@@ -29,6 +31,17 @@ def test_the_parts_are_the_data_cut_in_three_that_share_no_image() -> None:
     assert [len(part.labels) for part in parts] == pytest.approx([600, 200, 200], abs=2)
     assert not real.test_given
     assert sorted(numbers(real.seen)) == sorted(numbers(real.training) + numbers(real.reference))
+
+
+@pytest.mark.parametrize("count", [0, 50, 300, 700])
+def test_images_that_training_sets_aside_are_never_counted_as_seen(count: int) -> None:
+    dataset = numbered(1000)
+    config = TrainConfig(held_out=count)
+    trained_on, aside = set_aside(config, dataset, None)
+    for test in (None, numbered(90, first=1000)):
+        real = split_real(dataset, test, len(aside.labels) if aside else 0)
+        judged = set(numbers(real.training) + numbers(real.reference))
+        assert set(numbers(real.seen)) == judged & set(numbers(trained_on))
 
 
 def test_every_class_is_in_every_part_and_in_its_share_of_every_beginning() -> None:

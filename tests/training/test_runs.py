@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -80,7 +82,7 @@ def test_a_run_leaves_configuration_statistics_sheets_and_a_checkpoint(npz: Path
 
 
 REMEDIES = [  # everything with a state or a schedule of its own
-    *("--loss", "relativistic", "--r1", 1, "--r1-end", 0.1, "--r2", 1, "--no-spectral-norm", "--replay", 48),
+    *("--loss", "nonsaturating", "--r1", 1, "--r1-end", 0.1, "--r2", 1, "--no-spectral-norm", "--replay", 48),
     *(
         "--instance-noise",
         0.3,
@@ -202,6 +204,53 @@ def test_a_resumed_run_goes_on_where_it_was(
     assert Checkpoint.load(out).images_shown == 208
 
 
+def test_a_run_is_not_resumed_with_other_data(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, other = tmp_path / "run", tmp_path / "other.npz"
+    assert run("--data", npz, "--out", out, "--total-kimg", 0.16, *TINY) == 0
+    before = (out / "checkpoint.pt").read_bytes()
+    with np.load(npz) as arrays:
+        content = dict(arrays)
+    np.savez(other, **content | {"images": content["images"][::-1]})
+    assert run("--resume", out, "--data", other, "--total-kimg", 0.32) == 2
+    assert "not the" in (told := " ".join(capsys.readouterr().err.split()))
+    assert "resume with the data that the run began with" in told
+    np.savez(other, **content | {"class_names": content["class_names"][::-1]})
+    assert run("--resume", out, "--data", other, "--total-kimg", 0.32) == 2
+    assert "its class_names is" in capsys.readouterr().err
+    assert (out / "checkpoint.pt").read_bytes() == before
+
+
+def test_an_earlier_checkpoint_never_overwrites_what_was_learnt_since(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run("--data", npz, "--out", out, "--total-kimg", 0.16, *TINY) == 0
+    earlier = out / "best.pt"
+    earlier.write_bytes((out / "checkpoint.pt").read_bytes())
+    assert run("--resume", out, "--total-kimg", 0.32) == 0
+    assert run("--resume", earlier, "--total-kimg", 0.2) == 2
+    assert "which would be written over" in " ".join(capsys.readouterr().err.split())
+    assert Checkpoint.load(out).images_shown == 320
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    earlier.rename(alone / "best.pt")
+    assert run("--resume", alone / "best.pt", "--total-kimg", 0.2) == 0
+    assert Checkpoint.load(alone).images_shown == 208
+
+
+def test_a_damaged_line_of_statistics_does_not_keep_a_run_from_going_on(npz: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("--data", npz, "--out", out, "--total-kimg", 0.16, *TINY) == 0
+    lines = (out / "stats.jsonl").read_text().splitlines(keepends=True)
+    (out / "stats.jsonl").write_text("".join([lines[0], lines[1][:9] + "\n", *lines[2:], lines[0][:9]]))
+    assert run("--resume", out, "--total-kimg", 0.32) == 0
+    kept = [json.loads(line)["kimg"] for line in (out / "stats.jsonl").read_text().splitlines()]
+    assert kept == sorted(kept)
+    assert len(kept) == 9
+
+
 @pytest.mark.parametrize("name", ["[/y]", "[red] dog"])
 def test_names_in_brackets_are_told_as_they_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -242,9 +291,29 @@ def test_weights_that_are_no_numbers_never_overwrite_a_checkpoint(
     assert (out / "checkpoint.pt").read_bytes() != before
 
 
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_whole_and_nothing_half(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "checkpoint.pt"
+    untrained(GREY, "grey").save(file)
+    before, limits = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(
+            OSError, match=r"checkpoint\.pt could not be written, what was there before is kept"
+        ):
+            untrained(GREY, "grey").save(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.pt"
-    for content in (b"", b"no checkpoint"):
+    untrained(GREY, "grey").save(file)
+    whole = file.read_bytes()
+    for content in (b"", b"no checkpoint", whole[:-2000], whole[: len(whole) // 2]):
         file.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"checkpoint\.pt is damaged"):
             Checkpoint.load(file)

@@ -96,12 +96,17 @@ def test_a_grey_image_has_the_features_of_the_same_in_rgb() -> None:
     torch.testing.assert_close(space.features(grey), space.features(np.repeat(grey, 3, axis=3)))
 
 
-def test_features_of_real_images_are_computed_once_by_a_slow_network(tmp_path: Path) -> None:
+def test_features_of_real_images_are_computed_once_by_a_slow_network_and_again_if_damaged(
+    tmp_path: Path,
+) -> None:
     space = efficientnet_space()
     dataset = Dataset(images(4, 3), np.zeros(4, np.int64), ("a",))
     first = real_features(space, dataset, tmp_path)
     (file,) = tmp_path.iterdir()
     torch.save(first + 1, file)
     torch.testing.assert_close(real_features(space, dataset, tmp_path), first + 1)
+    for damaged in (b"", file.read_bytes()[:200], file.read_bytes()[:-200]):
+        file.write_bytes(damaged)
+        torch.testing.assert_close(real_features(space, dataset, tmp_path), first)
     other = Dataset(images(5, 3)[1:], dataset.labels, ("a",))
     assert not torch.equal(real_features(space, other, tmp_path), first)

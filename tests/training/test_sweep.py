@@ -15,8 +15,9 @@ from training.best import Scorer
 from training.checkpoint import Checkpoint
 from training.config import ConfigError, TrainConfig
 from training.data import load_dataset
-from training.evaluation.classifier import QUICK
+from training.evaluation.classifier import QUICK, Protocol
 from training.evaluation.steps import Steps
+from training.sweep.results import write_results
 from training.sweep.searched import Value, option_arguments, parse_searched, with_values
 from training.sweep.study import Plan, Sweep
 
@@ -58,6 +59,35 @@ def test_what_cannot_be_searched_is_refused_with_the_way_out(text: str, message:
     with pytest.raises(ConfigError) as caught:
         parse_searched(text)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["image_size=12,32", "fit=pad,resize", "channels=1,3", "data_name=a,b", "data-licence=a,b", "data=a,b"],
+)
+def test_an_option_that_shapes_the_data_cannot_be_searched(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"all trials have the same data, .*; give it as an option instead"):
+        parse_searched(text)
+
+
+def test_a_refused_combination_is_told_with_its_own_reason(
+    npz: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError) as whole:
+        TrainConfig(weight_clip=0.1)
+    with pytest.raises(ConfigError) as searched:
+        with_values(TrainConfig(), {"weight_clip": 0.1})
+    assert str(searched.value) == str(whole.value)
+    searched_too = (parse_searched("spectral_norm=true,false"), parse_searched("weight_clip=None,0.1"))
+    one = Sweep(tmp_path / "sweep", Plan(TrainConfig(data=str(npz)), searched_too, 0.16))
+    one.study.enqueue_trial({"spectral_norm": "true", "weight_clip": "0.1"})
+    dataset = load_dataset(one.plan.config)
+    judged = Scorer(dataset, None, tmp_path / "judges", Steps(), Protocol(epochs=1, fewest_steps=1))
+    assert one.run_trial(dataset, judged, lambda share: None)
+    write_results(one.folder, one.finished, "")
+    (trial,) = json.loads((one.folder / "results.json").read_text())["trials"]
+    assert trial["ended_early"] == str(whole.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_values_become_options_as_they_are_typed() -> None:
@@ -166,6 +196,29 @@ def test_a_trial_behind_the_median_is_ended_early(npz: Path, tmp_path: Path) -> 
     assert "behind the median" in trial.user_attrs["why"]
     assert len(trial.intermediate_values) < 5
     optuna.logging.set_verbosity(optuna.logging.INFO)
+
+
+def test_a_sweep_goes_on_after_a_line_of_its_study_that_was_cut_off(npz: Path, tmp_path: Path) -> None:
+    begun = Sweep(tmp_path / "sweep", plan(npz, "beta1=0.1..0.9"))
+    for _ in range(2):
+        begun.study.tell(begun.study.ask(), 1.0)
+    log = tmp_path / "sweep" / "study.log"
+    log.write_bytes(log.read_bytes()[:-5])
+    for _ in range(2):
+        again = Sweep(tmp_path / "sweep", plan(npz, "beta1=0.1..0.9"))
+        assert len(again.finished) == 1
+    again.study.tell(again.study.ask(), 2.0)
+    assert len(Sweep(tmp_path / "sweep", plan(npz, "beta1=0.1..0.9")).finished) == 2
+
+
+@pytest.mark.parametrize(("file", "content"), [
+    ("sweep.json", ""), ("sweep.json", "[1]"), ("sweep.json", '{"trial'), ("study.log", "x\ny\nz\n"),
+])  # fmt: skip
+def test_a_damaged_sweep_is_refused_by_name(npz: Path, tmp_path: Path, file: str, content: str) -> None:
+    Sweep(tmp_path / "sweep", plan(npz, "beta1=0.1..0.9"))
+    (tmp_path / "sweep" / file).write_text(content)
+    with pytest.raises(ConfigError, match=f"{file} is damaged.*give another --out"):
+        Sweep(tmp_path / "sweep", plan(npz, "beta1=0.1..0.9"))
 
 
 def test_a_folder_with_something_else_is_left_alone(npz: Path, tmp_path: Path) -> None:

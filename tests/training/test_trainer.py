@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -40,6 +41,30 @@ def test_averaged_weights_keep_half_of_what_they_were_after_a_half_life(
     subject._average()
     for weight in subject.generator_ema.parameters():
         torch.testing.assert_close(weight, torch.full_like(weight, share), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("discriminator_steps", [1, 2])
+def test_every_step_averages_the_weights_that_it_leaves(discriminator_steps: int) -> None:
+    subject = trainer(ema_halflife_kimg=0.032, discriminator_steps=discriminator_steps)
+    subject.images_shown = 6400  # the half-life, a batch of 32, is no longer 1/20 of the run
+    before = copy.deepcopy(list(subject.generator_ema.parameters()))
+    subject.step()
+    averaged, current = subject.generator_ema.parameters(), subject.generator.parameters()
+    for old, new, average in zip(before, current, averaged, strict=True):
+        assert not torch.equal(old, new)
+        kept = 0.5**discriminator_steps
+        torch.testing.assert_close(average, kept * old + (1 - kept) * new, atol=1e-7, rtol=1e-6)
+
+
+def test_what_is_served_has_the_averaged_weights() -> None:
+    subject = trainer(generator_norm="none")
+    with torch.no_grad():
+        for weight in subject.generator_ema.parameters():
+            weight.normal_()
+    served, kept = subject.serving_generator().state_dict(), subject.checkpoint().generator_ema
+    for name, weight in subject.generator_ema.named_parameters():
+        assert torch.equal(served[name], weight)
+        assert torch.equal(kept[name], weight)
 
 
 def test_generated_images_have_the_labels_of_the_real_ones_they_are_shown_with() -> None:

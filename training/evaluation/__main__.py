@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def main(arguments: list[str]) -> int:
     console = Console(stderr=True, highlight=False)
     try:
         measuring = _measuring(options)
+        _check_folder("--out", options.out)
+        _check_folder("--judges", options.judges)
         sources = open_sources(options.generators, options.engine)
         _check_recordable(options, sources)
         real = find_real_images(sources, options.data, options.test_data)
@@ -104,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measuring(options: argparse.Namespace) -> MeasureOptions:
-    samples = options.samples or (QUICK_SAMPLES if options.quick else 10_000)
+    samples = options.samples
+    if samples is None:
+        samples = QUICK_SAMPLES if options.quick else 10_000
     if samples < FEWEST_SAMPLES:
         raise ConfigError(f"--samples {samples}: at least {FEWEST_SAMPLES}")
     return MeasureOptions(
@@ -114,6 +119,15 @@ def _measuring(options: argparse.Namespace) -> MeasureOptions:
         inception=options.inception,
         kept_in=options.judges,
     )
+
+
+def _check_folder(option: str, folder: Path) -> None:
+    """Raises ConfigError for a folder that could not be made or written to, and leaves none behind."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{option} {folder}: {there} is a file; give a folder, which may be a new one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{option} {folder}: {there} cannot be written to; give another folder")
 
 
 def _check_recordable(options: argparse.Namespace, sources: Sources) -> None:

@@ -22,6 +22,7 @@ from training.networks import Generation
 
 AUTO, TORCH = "auto", "torch"
 BATCH = 64
+KNOWN = ("data", "image_size", "fit", "batch", "held_out")  # options that say which images training saw
 PART = 5_000  # images between two signs of progress
 
 Labels = npt.NDArray[np.int64]
@@ -45,7 +46,7 @@ class ArtifactSource:
         manifest = self.artifact.manifest
         self._generator = Generator(self.artifact, _engine(self.artifact, engine))
         self.name, self.engine, self.spec = manifest.name, self._generator.engine.key, manifest.spec
-        known = {key: manifest.provenance.training.get(key) for key in ("data", "image_size", "fit")}
+        known = {key: manifest.provenance.training.get(key) for key in KNOWN}
         self.training = TrainConfig(**{key: value for key, value in known.items() if value is not None})
 
     def images(self, labels: Labels, seeds: Sequence[int]) -> Pixels:

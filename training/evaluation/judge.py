@@ -17,6 +17,8 @@ from training.data import Dataset
 from training.evaluation.classifier import Classifier, Protocol, build_network, train_classifier
 from training.evaluation.real import data_digest
 
+# What torch.load, and taking what it loaded, say of a file that is missing or damaged.
+UNREADABLE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError)
 VERSION = 2  # of the classifier's layers: a kept judge of another version is not taken
 
 
@@ -59,6 +61,6 @@ def _load(file: Path, training: Dataset) -> Classifier | None:
     network = build_network(training.images.shape[1], training.images.shape[3], len(training.class_names))
     try:
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError):
+    except UNREADABLE:
         return None
     return Classifier(network)

@@ -17,21 +17,26 @@ FEWEST = 50  # images in all: the parts would say nothing below
 
 @dataclass(frozen=True)
 class RealImages:
-    """The parts depend on the data alone: who measures on the same data has the same images."""
+    """The three parts depend on the data alone: who measures on the same data has the same images."""
 
     training: Dataset  # what the judge learns from
     reference: Dataset  # what generated images are compared with
     held_out: Dataset  # what classifiers are tested on, and what gives the distance of real from real
     test_given: bool  # held_out is the data's own test set, which no generator was trained on
+    set_aside: int = 0  # so many images, the reference's first, were kept from the generators' training
 
     @property
     def seen(self) -> Dataset:
-        """All images that a generator was trained on for certain: training and reference."""
-        return joined(self.training, self.reference)
+        """Images that the generators were trained on: training and reference, but for those set aside."""
+        cut = len(self.reference.labels) + (0 if self.test_given else len(self.held_out.labels))
+        training = rows_of(self.training, slice(max(0, self.set_aside - cut), None))
+        return joined(training, rows_of(self.reference, slice(self.set_aside, None)))
 
 
-def split_real(dataset: Dataset, test: Dataset | None = None) -> RealImages:
+def split_real(dataset: Dataset, test: Dataset | None = None, set_aside: int = 0) -> RealImages:
     """A fifth of each class, at most 10,000 in all, is the reference; without `test` as many are held out.
+
+    Training sets images aside in the same order, which begins with the reference.
 
     Raises DataError for too few images, or a test set of other classes or sizes.
     """
@@ -44,8 +49,9 @@ def split_real(dataset: Dataset, test: Dataset | None = None) -> RealImages:
     cuts = np.searchsorted(place, [share, parts * share])
     reference, between, training = (rows_of(dataset, part) for part in np.split(rows, cuts))
     if test is None:
-        return RealImages(training, reference, between, False)
-    return RealImages(training, reference, rows_of(test, interleaved(test.labels)[0][:LARGEST_PART]), True)
+        return RealImages(training, reference, between, False, set_aside)
+    held_out = rows_of(test, interleaved(test.labels)[0][:LARGEST_PART])
+    return RealImages(training, reference, held_out, True, set_aside)
 
 
 def interleaved(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from training.data import Dataset
 from training.evaluation.classifier import Classifier
 from training.evaluation.efficientnet import SIZE, EfficientNetFeatures
 from training.evaluation.inception import Inception
+from training.evaluation.judge import UNREADABLE
 from training.evaluation.real import data_digest
 
 JUDGE, EFFICIENTNET, INCEPTION = "judge", "efficientnet", "inception"
@@ -62,12 +64,15 @@ def _in_batches(network: Callable[[Tensor], Tensor]) -> Callable[[Pixels], Tenso
 
 
 def real_features(space: Space, dataset: Dataset, kept_in: Path) -> Tensor:
-    """Features of real images; those of a slow network are kept in a folder and found there again."""
+    """Features of real images; those of a slow network are kept in a folder and found there again.
+
+    A file that is damaged is made anew.
+    """
     if space.kept_as is None:
         return space.features(dataset.images)
     key = hashlib.sha256(f"{space.kept_as} {data_digest(dataset)}".encode()).hexdigest()
     file = kept_in / f"{key[:32]}.features.pt"
-    if file.exists():
+    with suppress(*UNREADABLE):
         kept: Tensor = torch.load(file, map_location="cpu", weights_only=True)
         return kept
     features = space.features(dataset.images)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from training.config import ConfigError, TrainConfig
+from training.config import ConfigError, Fit, TrainConfig
 from training.data import DataError, Dataset, load_dataset, load_test_images
 from training.evaluation.generated import AUTO, ArtifactSource, CheckpointSource, open_source
 from training.evaluation.real import RealImages, split_real
+from training.monitors.held_out import set_aside
 
 SHAPES = "shapes"  # data that is drawn on the fly, so an artifact's record of it is enough to find it
 
@@ -45,23 +47,37 @@ def find_real_images(sources: Sources, data: str | None, test_data: str | None) 
         data = first.training.data
     if not data:
         raise ConfigError(f"--data is needed: {first.name} does not say where its real images are")
-    config = _data_config(data, first)
     for name, source in sources.items():
-        if _data_config(data, source) != config:
+        if _made_for(source) != _made_for(first):
             raise ConfigError(
-                f"{name} and {first.name} were made for images of other sizes: measure them apart"
+                "{} was made for {} pixels, channels {}, --fit {}, ".format(name, *_made_for(source))
+                + "{} for {}, {}, {}: measure them apart".format(first.name, *_made_for(first))
             )
+    size, channels, fit = _made_for(first)
+    # Where one of them took the data's own size, that must be the size of all.
+    own_size = any(source.training.image_size is None for source in sources.values())
+    config = TrainConfig(data=data, image_size=None if own_size else size, channels=channels, fit=fit)
     dataset = load_dataset(config)
-    test = load_dataset(replace(config, data=test_data)) if test_data else load_test_images(config)
+    own_test = load_test_images(config)
+    test = load_dataset(replace(config, data=test_data)) if test_data else own_test
     for name, source in sources.items():
         _check_fits(dataset, source, name, data)
-    return split_real(dataset, test)
+    aside = 0 if own_test else max(_set_aside(source, dataset) for source in sources.values())
+    return split_real(dataset, test, aside)
 
 
-def _data_config(data: str, source: AnySource) -> TrainConfig:
-    """How a generator's training read its data."""
-    size = None if source.training.image_size is None else source.spec.image_size
-    return TrainConfig(data=data, image_size=size, channels=source.spec.channels, fit=source.training.fit)
+def _set_aside(source: AnySource, dataset: Dataset) -> int:
+    """How many images of data without a test set its training never saw; none of data that has too few."""
+    try:
+        _, aside = set_aside(source.training, dataset, None)
+    except ConfigError:
+        return 0
+    return len(aside.labels) if aside else 0
+
+
+def _made_for(source: AnySource) -> tuple[int, Literal[1, 3], Fit]:
+    """Size and channels of a generator's images, and how its training brought others to that size."""
+    return source.spec.image_size, source.spec.channels, source.training.fit
 
 
 def _check_fits(dataset: Dataset, source: AnySource, name: str, data: str) -> None:

@@ -55,14 +55,12 @@ class Cell:
         return self.file(folder).with_suffix(".npz")
 
     def result(self, folder: Path) -> Coverage | None:
-        """What was found before, with these very settings."""
-        file = self.file(folder)
-        if not file.is_file():
+        """What was found before, with these very settings; None where there is none, or a damaged file."""
+        try:
+            content = json.loads(self.file(folder).read_text())
+            return Coverage(**content["coverage"]) if content["settings"] == self.settings else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        content = json.loads(file.read_text())
-        if content["settings"] != self.settings:
-            return None
-        return Coverage(**content["coverage"])
 
 
 def compute(cells: Iterable[Cell], folder: Path, processes: int, report: Callable[[Cell], None]) -> None:

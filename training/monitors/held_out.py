@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from generator.pixels import HALF_RANGE
-from training.config import TrainConfig
+from training.config import ConfigError, TrainConfig
 from training.data import Dataset
 from training.evaluation.real import fitted, interleaved, rows_of
 from training.networks import Discriminator, network_size
@@ -26,8 +26,8 @@ FEWEST = 500  # if there are at least so many
 def set_aside(config: TrainConfig, dataset: Dataset, test: Dataset | None) -> tuple[Dataset, Dataset | None]:
     """The images to train on, and those that no step sees: of the test set, or else a part of the data.
 
-    None of them where the options say so, or where there are too few. Raises DataError for a test set of
-    other classes or sizes.
+    None of them where the options say so, or where there are too few and the options do not say how many.
+    Raises DataError for a test set of other classes or sizes, ConfigError for more than there are.
     """
     if config.held_out == 0:
         return dataset, None
@@ -39,6 +39,11 @@ def set_aside(config: TrainConfig, dataset: Dataset, test: Dataset | None) -> tu
     if config.held_out is None:
         wanted = min(MOST, images // SHARE) if images >= FEWEST else 0
     if not config.pack <= wanted <= images - config.batch:
+        if config.held_out is not None:
+            raise ConfigError(
+                f"--held-out {wanted}: of {images} images {config.pack} to {images - config.batch} can be "
+                "set aside, which leaves a batch; or 0 for none"
+            )
         return dataset, None
     rows, _ = interleaved(dataset.labels)
     return rows_of(dataset, np.sort(rows[wanted:])), rows_of(dataset, rows[:wanted])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass, replace
 
 import tyro
 from optuna.trial import Trial
@@ -19,7 +19,11 @@ from optuna.trial import Trial
 from training.config import ConfigError, TrainConfig
 
 Value = str | int | float
-NOT_SEARCHED = ("out", "name", "total_kimg", "checkpoint_kimg", "best_kimg", "data")  # the sweep's own
+OF_THE_DATA = ("data", "data_name", "data_licence", "data_attribution", "image_size", "fit", "channels")
+NOT_SEARCHED = {
+    **dict.fromkeys(("out", "name", "total_kimg", "checkpoint_kimg", "best_kimg"), "a sweep sets it itself"),
+    **dict.fromkeys(OF_THE_DATA, "all trials have the same data, which is read once"),
+}
 DIGITS = 4  # of a number tried, so that it can be read and typed
 
 
@@ -93,7 +97,7 @@ def parse_all(texts: Sequence[str]) -> tuple[Searched, ...]:
 def _check_known(option: str) -> None:
     known = [field for field in TrainConfig.__dataclass_fields__ if field not in NOT_SEARCHED]
     if option in NOT_SEARCHED:
-        raise ConfigError(f"--search {option}: a sweep sets it itself; give it as an option instead")
+        raise ConfigError(f"--search {option}: {NOT_SEARCHED[option]}; give it as an option instead")
     if option not in known:
         # Words in another order are as near as letters that differ.
         words = {"_".join(sorted(field.split("_"))): field for field in known}
@@ -123,10 +127,15 @@ def option_arguments(values: Mapping[str, Value]) -> list[str]:
 
 def with_values(base: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
     """The options with some of them set. Raises ConfigError for values that they do not take."""
+    kinds = typing.get_type_hints(TrainConfig)
+    fields = [(option, kinds[option], getattr(base, option)) for option in values]
     try:
-        return tyro.cli(TrainConfig, default=base, args=option_arguments(values), console_outputs=False)
+        given: object = tyro.cli(
+            make_dataclass("Given", fields), args=option_arguments(values), console_outputs=False
+        )
     except SystemExit as error:
         told = ", ".join(f"{option}={value}" for option, value in values.items())
         raise ConfigError(
             f"--search {told}: not a value of that option; python -m training --help has them"
         ) from error
+    return replace(base, **vars(given))

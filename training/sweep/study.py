@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -67,9 +68,11 @@ class Sweep:
         self._check_values()
         self._check_same()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / PLAN).write_text(json.dumps(plan.to_json(), indent=2) + "\n")
+        unfinished = folder / f"{PLAN}.unfinished"
+        unfinished.write_text(json.dumps(plan.to_json(), indent=2) + "\n")
+        unfinished.replace(folder / PLAN)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
+        storage = _open_journal(folder / STUDY)
         self.study = optuna.create_study(
             storage=storage,
             study_name="sweep",
@@ -105,7 +108,11 @@ class Sweep:
             if self.folder.exists() and any(self.folder.iterdir()):
                 raise ConfigError(f"{self.folder} is already there and is no sweep: give another --out")
             return
-        begun, plan = json.loads(file.read_text()), json.loads(json.dumps(self.plan.to_json()))
+        plan = json.loads(json.dumps(self.plan.to_json()))
+        try:
+            begun = dict(json.loads(file.read_text()))
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{file} is damaged, so the sweep cannot go on: give another --out") from error
         if differing := [key for key in plan if begun.get(key) != plan[key]]:
             raise ConfigError(
                 f"{self.folder} holds a sweep with other {', '.join(differing)} (see its {PLAN}): give the "
@@ -160,6 +167,16 @@ class Sweep:
             return False
         self.study.tell(trial, min(best.scores.values()))
         return True
+
+
+def _open_journal(file: Path) -> JournalStorage:
+    """The trials so far, but for a last line that a kill left unfinished. Raises ConfigError."""
+    if file.exists():
+        os.truncate(file, file.read_bytes().rfind(b"\n") + 1)
+    try:
+        return JournalStorage(JournalFileBackend(str(file)))
+    except ValueError as error:
+        raise ConfigError(f"{file} is damaged, so the sweep cannot go on: give another --out") from error
 
 
 def _prune_on(trial: Trial) -> Callable[[float, float], None]:
