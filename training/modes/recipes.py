@@ -1,4 +1,4 @@
-"""What is compared: the plain GAN, then one change at a time, then what research put together of them."""
+"""What is compared: the plain GAN, one change at a time, and what takes more beside a control."""
 
 from __future__ import annotations
 
@@ -44,9 +44,14 @@ RECIPES = {
         Recipe("5-steps", "plain, 5 D steps", replace(PLAIN, discriminator_steps=5)),
         Recipe("two-rates", "plain, D learns 4 x as fast", replace(PLAIN, generator_lr=2.5e-4)),
         Recipe("no-momentum", "plain, Adam's beta1 0", replace(PLAIN, beta1=0.0)),
+        Recipe("slow-d", "plain, D slower: unrolled's control", replace(PLAIN, discriminator_lr=1e-4)),
         Recipe(
             "unrolled", "plain, 5 steps unrolled, D slower",
             replace(PLAIN, unrolled_steps=5, discriminator_lr=1e-4),
+        ),
+        Recipe(
+            "unpacked", "beta1 0, 3 D steps: packed's control",
+            replace(PLAIN, beta1=0.0, discriminator_steps=3),
         ),
         Recipe(
             "packed", "100 packs of 2, beta1 0, 3 D steps",
